@@ -1,0 +1,11 @@
+//! RewindMQ: an MQTT 5 and 3.1.1 broker whose every topic can be rewound.
+
+pub mod codec;
+pub mod config;
+pub mod cursor;
+pub mod log;
+pub mod metrics;
+pub mod router;
+pub mod store;
+pub mod topic;
+pub mod types;

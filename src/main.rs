@@ -1,0 +1,3 @@
+//! The `rewindmq` program.
+
+fn main() {}
