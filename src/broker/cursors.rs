@@ -1,0 +1,225 @@
+//! The table of all cursors, and their way to disk. Knows where each stands, not who reads.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ahash::AHashMap;
+
+use crate::log::{Command, CursorOwner, CursorRecord, Origin};
+use crate::topic::TopicFilter;
+use crate::types::{ClientId, CursorId, Position, Timestamp};
+
+/// Something that moves a cursor: a replay subscription or a group.
+pub trait CursorHolder: Send + Sync {
+    /// Where the cursor stands, if it moved since the last call.
+    fn moved(&self) -> Option<CursorRecord>;
+}
+
+/// What names a cursor (one per client and filter, one per group and filter).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CursorKey {
+    /// Whose it is.
+    pub owner: CursorOwner,
+    /// The filter text.
+    pub filter: String,
+}
+
+impl CursorKey {
+    /// The cursor of a client.
+    pub fn client(client_id: &ClientId, filter: &TopicFilter) -> Self {
+        Self { owner: CursorOwner::Client(client_id.as_str().to_owned()), filter: filter.as_str().to_owned() }
+    }
+
+    /// The cursor of a group.
+    pub fn group(group: &str, filter: &TopicFilter) -> Self {
+        Self { owner: CursorOwner::Group(group.to_owned()), filter: filter.as_str().to_owned() }
+    }
+}
+
+/// A cursor as it was saved last.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    /// Where it stands.
+    pub record: CursorRecord,
+    /// What it was to deliver when it was made.
+    pub origin: Arc<Origin>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    saved: Saved,
+    in_use: bool,
+}
+
+/// The bounds of the table; `None` is no bound.
+#[derive(Clone, Copy, Debug)]
+pub struct CursorLimits {
+    /// Cursors in all.
+    pub max: Option<u64>,
+    /// Cursors of one client, or of one group.
+    pub max_per_owner: Option<u64>,
+    /// How long a cursor may be unused.
+    pub expiry: Option<Duration>,
+}
+
+/// All cursors.
+pub struct CursorTable {
+    limits: CursorLimits,
+    inner: Mutex<Inner>,
+    moved: Mutex<Vec<Arc<dyn CursorHolder>>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    entries: AHashMap<CursorKey, Entry>,
+    owners: AHashMap<CursorOwner, u64>,
+    last_id: u64,
+}
+
+impl CursorTable {
+    /// The table as the log recovered it.
+    pub fn new(limits: CursorLimits, recovered: Vec<(CursorRecord, Origin)>) -> Self {
+        let mut inner = Inner::default();
+        for (record, origin) in recovered {
+            inner.last_id = inner.last_id.max(record.id.0);
+            let key = CursorKey { owner: record.owner.clone(), filter: record.filter.clone() };
+            inner.insert(key, Entry { saved: Saved { record, origin: Arc::new(origin) }, in_use: false });
+        }
+        Self { limits, inner: Mutex::new(inner), moved: Mutex::default() }
+    }
+
+    /// Takes a saved cursor into use.
+    pub fn take(&self, key: &CursorKey, now: Timestamp) -> Option<Saved> {
+        let mut inner = self.lock();
+        let entry = inner.entries.get_mut(key)?;
+        entry.in_use = true;
+        entry.saved.record.used = now;
+        Some(entry.saved.clone())
+    }
+
+    /// Whether one more cursor of this owner fits.
+    pub fn has_room(&self, owner: &CursorOwner) -> bool {
+        let inner = self.lock();
+        let of_owner = inner.owners.get(owner).copied().unwrap_or(0);
+        below(inner.entries.len() as u64, self.limits.max) && below(of_owner, self.limits.max_per_owner)
+    }
+
+    /// Adds a new cursor, in use; the command makes it durable.
+    pub fn create(&self, key: CursorKey, origin: Origin, now: Timestamp) -> (Saved, Command) {
+        let mut inner = self.lock();
+        inner.last_id += 1;
+        let record = CursorRecord {
+            id: CursorId(inner.last_id),
+            owner: key.owner.clone(),
+            filter: key.filter.clone(),
+            floor: Position(origin.first.0.saturating_sub(1)),
+            acked: Vec::new(),
+            sent: Position(0),
+            created: now,
+            used: now,
+        };
+        let command = Command::CreateCursor(record.clone(), origin.clone());
+        let saved = Saved { record, origin: Arc::new(origin) };
+        inner.insert(key, Entry { saved: saved.clone(), in_use: true });
+        (saved, command)
+    }
+
+    /// Removes a cursor; the command makes that durable.
+    pub fn remove(&self, key: &CursorKey) -> Option<Command> {
+        let mut inner = self.lock();
+        inner.remove(key).map(|entry| Command::DeleteCursor(entry.saved.record.id))
+    }
+
+    /// The reader is gone; the cursor stays where `record` says.
+    pub fn put_back(&self, key: &CursorKey, record: CursorRecord) -> Option<Command> {
+        let mut inner = self.lock();
+        let entry = inner.entries.get_mut(key).filter(|entry| entry.saved.record.id == record.id)?;
+        entry.in_use = false;
+        entry.saved.record = record.clone();
+        Some(Command::SaveCursor(record))
+    }
+
+    /// A cursor moved; it is saved with the next `flush`.
+    pub fn note_moved(&self, holder: Arc<dyn CursorHolder>) {
+        self.moved.lock().unwrap_or_else(PoisonError::into_inner).push(holder);
+    }
+
+    /// The commands that save what moved, handed to `submit` while no cursor can be removed.
+    pub fn flush(&self, now: Timestamp, submit: impl FnOnce(Vec<Command>)) {
+        let holders = std::mem::take(&mut *self.moved.lock().unwrap_or_else(PoisonError::into_inner));
+        let moved: Vec<CursorRecord> = holders.iter().filter_map(|holder| holder.moved()).collect();
+        if moved.is_empty() {
+            return;
+        }
+        let mut inner = self.lock();
+        let commands = moved.into_iter().filter_map(|record| inner.update(record, now)).collect();
+        submit(commands);
+    }
+
+    /// Removes the cursors that nobody used for too long.
+    pub fn expire(&self, now: Timestamp) -> Vec<Command> {
+        let Some(expiry) = self.limits.expiry else {
+            return Vec::new();
+        };
+        let before = now.saturating_sub(expiry);
+        let mut inner = self.lock();
+        let unused = |entry: &Entry| !entry.in_use && entry.saved.record.used < before;
+        let keys: Vec<CursorKey> =
+            inner.entries.iter().filter(|(_, entry)| unused(entry)).map(|(key, _)| key.clone()).collect();
+        keys.iter()
+            .filter_map(|key| inner.remove(key))
+            .map(|entry| Command::DeleteCursor(entry.saved.record.id))
+            .collect()
+    }
+
+    /// How many cursors there are.
+    pub fn len(&self) -> usize {
+        self.lock().entries.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn insert(&mut self, key: CursorKey, entry: Entry) {
+        *self.owners.entry(key.owner.clone()).or_default() += 1;
+        let earlier = self.entries.insert(key, entry);
+        debug_assert!(earlier.is_none(), "one cursor per owner and filter");
+    }
+
+    fn remove(&mut self, key: &CursorKey) -> Option<Entry> {
+        let entry = self.entries.remove(key)?;
+        if let Some(count) = self.owners.get_mut(&key.owner) {
+            *count -= 1;
+            if *count == 0 {
+                self.owners.remove(&key.owner);
+            }
+        }
+        Some(entry)
+    }
+
+    fn update(&mut self, mut record: CursorRecord, now: Timestamp) -> Option<Command> {
+        let key = CursorKey { owner: record.owner.clone(), filter: record.filter.clone() };
+        let entry = self.entries.get_mut(&key).filter(|entry| entry.saved.record.id == record.id)?;
+        record.used = now;
+        entry.saved.record = record.clone();
+        Some(Command::SaveCursor(record))
+    }
+}
+
+fn below(count: u64, limit: Option<u64>) -> bool {
+    limit.is_none_or(|limit| count < limit)
+}
+
+impl std::fmt::Debug for CursorTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CursorTable").field("cursors", &self.len()).finish_non_exhaustive()
+    }
+}

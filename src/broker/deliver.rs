@@ -1,0 +1,212 @@
+//! From a client's mailbox and cursors to its output.
+
+use super::Broker;
+use super::client::{Client, GroupMembership};
+use super::group::Assigned;
+use super::outbox::{Item, Reply};
+use super::replay::{PumpContext, Pumped, metric_reason};
+use crate::log::LogError;
+use crate::metrics::DeliveryKind;
+use crate::session::{EventPlace, Fault, Sent, Source};
+use crate::types::{QoS, ReasonCode, Timestamp};
+
+impl Broker {
+    /// Fills the client's output with what it can have now. An error ends the connection.
+    pub fn pump(&self, client: &mut Client, now: Timestamp) -> Result<Pumped, Fault> {
+        let taken = client.outbox.take(client.waiting.is_empty() && client.held.len() < HELD_LIMIT);
+        if let Some(fault) = taken.order {
+            return Err(fault);
+        }
+        for reply in taken.replies {
+            self.handle_reply(client, reply)?;
+        }
+        client.waiting.extend(taken.live);
+        for source in client.session.resend(now, OUTPUT_LIMIT) {
+            self.acknowledged(client, source);
+        }
+        if !client.session.resend_is_complete() {
+            return Ok(Pumped::Idle);
+        }
+        self.pump_waiting(client, now);
+        let mut pumped = Pumped::Idle;
+        if client.acks.is_empty() {
+            // A SUBACK that is on its way goes before what its subscription brings.
+            pumped = self.pump_replays(client, now).map_err(|fault| store_fault(&fault))?;
+            if self.pump_groups(client, now).map_err(|fault| store_fault(&fault))? == Pumped::More {
+                pumped = Pumped::More;
+            }
+        }
+        client.outbox.set_load(client.held.len() + client.waiting.len() + client.session.in_flight());
+        Ok(pumped)
+    }
+
+    /// The whole output was written: what needs no acknowledgement is delivered.
+    pub fn written(&self, client: &mut Client) {
+        for source in std::mem::take(&mut client.unwritten) {
+            self.acknowledged(client, source);
+        }
+    }
+
+    /// Moves the cursor that an acknowledgement belongs to.
+    pub(super) fn acknowledged(&self, client: &mut Client, source: Source) {
+        match source {
+            Source::Replay(key, position) => {
+                if let Some(replay) = client.replays.iter().find(|replay| replay.key == key) {
+                    replay.cursor().acked(position, &self.cursors);
+                }
+            }
+            Source::Group(key, position) => {
+                if let Some(membership) = client.groups.iter().find(|membership| membership.key == key) {
+                    membership.group.acked(client.outbox.subscriber, position, &self.cursors);
+                }
+            }
+            Source::Live | Source::Retained => {}
+        }
+    }
+
+    fn handle_reply(&self, client: &mut Client, reply: Reply) -> Result<(), Fault> {
+        match reply {
+            Reply::Publish(token, outcome) => {
+                client.commits_awaited = client.commits_awaited.saturating_sub(1);
+                match token {
+                    Some(token) => client.session.handle_outcome(token, outcome),
+                    None => Ok(()),
+                }
+            }
+            Reply::Cursor(number, outcome) => {
+                self.cursor_changed(client, number, outcome);
+                Ok(())
+            }
+        }
+    }
+
+    fn pump_waiting(&self, client: &mut Client, now: Timestamp) {
+        while client.session.output().len() < OUTPUT_LIMIT {
+            let from_held = client.held.front().is_some_and(|delivery| client.session.can_send(delivery.qos));
+            let next = if from_held { client.held.pop_front() } else { client.waiting.pop_front() };
+            let Some(delivery) = next else { break };
+            if !from_held && delivery.qos != QoS::AtMostOnce && (!client.held.is_empty() || !client.session.can_send(delivery.qos)) {
+                client.held.push_back(delivery);
+                continue;
+            }
+            let kind = if delivery.source == Source::Retained { DeliveryKind::Retained } else { DeliveryKind::Live };
+            let (qos, bytes) = (delivery.qos, delivery.message.payload().len());
+            match client.session.send(delivery, now) {
+                Sent::Written => self.count_sent(kind, qos, bytes),
+                Sent::Dropped(reason) => self.metrics.dropped.of(metric_reason(reason)).increment(1),
+                Sent::Blocked(delivery) => {
+                    client.held.push_front(delivery);
+                    break;
+                }
+            }
+        }
+    }
+
+    pub(super) fn count_sent(&self, kind: DeliveryKind, qos: QoS, payload_bytes: usize) {
+        self.metrics.deliveries.of(kind).increment(1);
+        self.metrics.messages_sent.of(qos).increment(1);
+        self.metrics.message_bytes_sent.increment(payload_bytes as u64);
+    }
+
+    fn pump_replays(&self, client: &mut Client, now: Timestamp) -> Result<Pumped, LogError> {
+        let mut pumped = Pumped::Idle;
+        let mut context = PumpContext {
+            session: &mut client.session,
+            outbox: &client.outbox,
+            reader: &self.reader,
+            table: &self.cursors,
+            metrics: &self.metrics,
+            unwritten: &mut client.unwritten,
+            now,
+            output_limit: OUTPUT_LIMIT,
+        };
+        for replay in &mut client.replays {
+            if replay.pump(&mut context)? == Pumped::More {
+                pumped = Pumped::More;
+            }
+        }
+        if client.replays.len() > 1 {
+            // The next turn begins with another one, so that none has to wait for the first to end.
+            client.replays.rotate_left(1);
+        }
+        Ok(pumped)
+    }
+
+    fn pump_groups(&self, client: &mut Client, now: Timestamp) -> Result<Pumped, LogError> {
+        let mut pumped = Pumped::Idle;
+        for index in 0..client.groups.len() {
+            if self.pump_group(client, index, now)? {
+                pumped = Pumped::More;
+            }
+        }
+        Ok(pumped)
+    }
+
+    fn pump_group(&self, client: &mut Client, index: usize, now: Timestamp) -> Result<bool, LogError> {
+        let Some(GroupMembership { key, group, options }) = client.groups.get(index) else {
+            return Ok(false);
+        };
+        let (key, group, options) = (*key, group.clone(), *options);
+        let room = client.session.output().len() < OUTPUT_LIMIT;
+        let credit = match options.qos {
+            _ if !room => 0,
+            QoS::AtMostOnce => usize::from(u16::MAX),
+            _ => usize::from(client.session.send_quota()),
+        };
+        let subscriber = client.outbox.subscriber;
+        let mut work = group.pump(subscriber, credit, &self.reader, &self.cursors, now)?;
+        for outbox in &work.wake {
+            client.turn.push(outbox, Item::Wake);
+        }
+        self.metrics.dropped.of(crate::metrics::DropReason::Expired).increment(work.expired);
+        let mut progress = false;
+        while let Some(assigned) = work.assigned.pop_front() {
+            let source = match assigned.item.stored {
+                Some(stored) => Source::Group(key, stored.position),
+                None => Source::Live,
+            };
+            let mut delivery = options.delivery(&assigned.item.message, source);
+            delivery.event = place(&assigned);
+            let (qos, bytes) = (delivery.qos, delivery.message.payload().len());
+            match client.session.send(delivery, now) {
+                Sent::Written => {
+                    progress = true;
+                    self.count_sent(DeliveryKind::Replay, qos, bytes);
+                    self.metrics.redeliveries.increment(u64::from(assigned.redelivered));
+                    if qos == QoS::AtMostOnce {
+                        client.unwritten.push(source);
+                    }
+                }
+                Sent::Dropped(reason) => {
+                    progress = true;
+                    self.metrics.dropped.of(metric_reason(reason)).increment(1);
+                    self.acknowledged(client, source);
+                }
+                Sent::Blocked(_) => {
+                    work.assigned.push_front(assigned);
+                    group.give_back(subscriber, std::mem::take(&mut work.assigned));
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(work.more || (progress && client.session.output().len() < OUTPUT_LIMIT))
+    }
+}
+
+fn place(assigned: &Assigned) -> Option<EventPlace> {
+    assigned.item.stored.map(|stored| EventPlace {
+        sequence: stored.sequence,
+        time: stored.time,
+        redelivered: assigned.redelivered,
+    })
+}
+
+fn store_fault(fault: &LogError) -> Fault {
+    tracing::error!(%fault, "the event store cannot be read");
+    Fault::new(ReasonCode::UnspecifiedError, "the event store cannot be read")
+}
+
+/// An output of this many bytes is written before more is added.
+const OUTPUT_LIMIT: usize = 64 << 10;
+/// Held messages beyond which the mailbox, which is bounded, takes over.
+const HELD_LIMIT: usize = 1024;

@@ -1,0 +1,400 @@
+//! A group with a cursor: one reading place, many members. Members ask it for work; it hands each event to one of them.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ahash::AHashMap;
+
+use super::cursors::{CursorHolder, CursorKey, CursorTable, Saved};
+use super::outbox::{LaneItem, Outbox};
+use super::replay::{BATCH_BYTES, BATCH_RECORDS};
+use super::route::hash_topic;
+use crate::cursor::{GroupState, MemberId, Strategy};
+use crate::log::{CursorRecord, LogError, LogReader, Scan};
+use crate::router::SubscriberId;
+use crate::topic::TopicFilter;
+use crate::types::{Position, Timestamp};
+
+/// A group and its cursor.
+pub struct Group {
+    /// The group's name in the router.
+    pub subscriber: SubscriberId,
+    key: CursorKey,
+    state: Mutex<State>,
+}
+
+struct State {
+    saved: Saved,
+    logic: GroupState,
+    scan: Scan,
+    scanned_to: Position,
+    read_to: Position,
+    behind: bool,
+    seen: Position,
+    queue: VecDeque<LaneItem>,
+    queue_bytes: usize,
+    max_queue_bytes: usize,
+    buffer: VecDeque<LaneItem>,
+    in_flight: AHashMap<Position, LaneItem>,
+    subscribed: Vec<SubscriberId>,
+    members: Vec<Slot>,
+    moved: bool,
+}
+
+/// A connected member.
+struct Slot {
+    id: MemberId,
+    outbox: Arc<Outbox>,
+    assigned: VecDeque<Assigned>,
+}
+
+/// Something for one member to send.
+#[derive(Clone, Debug)]
+pub struct Assigned {
+    /// The message.
+    pub item: LaneItem,
+    /// Whether another member, or an earlier connection, had it and did not acknowledge it.
+    pub redelivered: bool,
+}
+
+/// What a pump gives to the member that asked.
+#[derive(Default)]
+pub struct Work {
+    /// For the member itself.
+    pub assigned: VecDeque<Assigned>,
+    /// Other members that got something.
+    pub wake: Vec<Arc<Outbox>>,
+    /// Events left out because they expired.
+    pub expired: u64,
+    /// There is more to read at once.
+    pub more: bool,
+}
+
+impl Group {
+    /// A group that goes on where its cursor stands, reading the log up to `seen` at least.
+    pub fn new(
+        subscriber: SubscriberId,
+        key: CursorKey,
+        filter: &TopicFilter,
+        saved: Saved,
+        strategy: Strategy,
+        max_queue_bytes: usize,
+        reader: &LogReader,
+    ) -> Arc<Self> {
+        let record = &saved.record;
+        let floor = record.floor;
+        let logic = GroupState::restore(strategy, floor, &record.acked, record.sent);
+        let state = State {
+            scan: reader.scan(Arc::new(filter.clone()), floor.next()),
+            saved,
+            logic,
+            scanned_to: floor,
+            read_to: floor,
+            behind: true,
+            seen: Position(0),
+            queue: VecDeque::new(),
+            queue_bytes: 0,
+            max_queue_bytes,
+            buffer: VecDeque::new(),
+            in_flight: AHashMap::new(),
+            subscribed: Vec::new(),
+            members: Vec::new(),
+            moved: false,
+        };
+        Arc::new(Self { subscriber, key, state: Mutex::new(state) })
+    }
+
+    /// What names its cursor.
+    pub fn key(&self) -> &CursorKey {
+        &self.key
+    }
+
+    /// The router sends its messages from now on; the log holds everything up to `watermark`.
+    pub fn routed(&self, watermark: Position) {
+        let mut state = self.lock();
+        state.seen = state.seen.max(watermark);
+    }
+
+    /// A session subscribed.
+    pub fn subscribe(&self, outbox: &Arc<Outbox>) {
+        let mut state = self.lock();
+        if !state.subscribed.contains(&outbox.subscriber) {
+            state.subscribed.push(outbox.subscriber);
+        }
+        state.connect(outbox);
+    }
+
+    /// A subscribed session has a connection again.
+    pub fn connect(&self, outbox: &Arc<Outbox>) {
+        self.lock().connect(outbox);
+    }
+
+    /// A member's connection is lost: what it did not acknowledge goes to others. Returns whom to wake.
+    pub fn connection_lost(&self, subscriber: SubscriberId) -> Option<Arc<Outbox>> {
+        self.lock().disconnect(subscriber)
+    }
+
+    /// A session unsubscribed or ended. Returns whom to wake and how many subscribed sessions are left.
+    pub fn unsubscribe(&self, subscriber: SubscriberId) -> (Option<Arc<Outbox>>, usize) {
+        let mut state = self.lock();
+        state.subscribed.retain(|other| *other != subscriber);
+        let wake = state.disconnect(subscriber);
+        (wake, state.subscribed.len())
+    }
+
+    /// A message arrived at the tail. Returns a member that can take it.
+    pub fn arrived(&self, item: LaneItem) -> Option<Arc<Outbox>> {
+        let mut state = self.lock();
+        state.arrived(item);
+        state.somebody_to_wake()
+    }
+
+    /// Hands out work: `credit` is how many messages the member can take now.
+    pub fn pump(
+        self: &Arc<Self>,
+        member: SubscriberId,
+        credit: usize,
+        reader: &LogReader,
+        table: &CursorTable,
+        now: Timestamp,
+    ) -> Result<Work, LogError> {
+        let mut work = Work::default();
+        let first = {
+            let mut state = self.lock();
+            state.offer(member, credit);
+            let moved = state.hand_out(member, reader, now, &mut work)?;
+            if let Some(slot) = state.slot(member) {
+                work.assigned = std::mem::take(&mut slot.assigned);
+            }
+            moved && !std::mem::replace(&mut state.moved, true)
+        };
+        if first {
+            table.note_moved(self.clone());
+        }
+        Ok(work)
+    }
+
+    /// A member acknowledged an event.
+    pub fn acked(self: &Arc<Self>, member: SubscriberId, position: Position, table: &CursorTable) {
+        let first = {
+            let mut state = self.lock();
+            if !state.logic.acked(MemberId(member.0), position) {
+                return;
+            }
+            state.in_flight.remove(&position);
+            !std::mem::replace(&mut state.moved, true)
+        };
+        if first {
+            table.note_moved(self.clone());
+        }
+    }
+
+    /// A member could not send what it was given.
+    pub fn give_back(&self, member: SubscriberId, assigned: VecDeque<Assigned>) {
+        let mut state = self.lock();
+        for assigned in assigned.into_iter().rev() {
+            match assigned.item.stored {
+                Some(stored) => state.logic.unassign(MemberId(member.0), stored.position),
+                None => state.buffer.push_front(assigned.item),
+            }
+        }
+    }
+
+    /// Where the cursor stands now.
+    pub fn record(&self) -> CursorRecord {
+        self.lock().record()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn connect(&mut self, outbox: &Arc<Outbox>) {
+        let id = MemberId(outbox.subscriber.0);
+        if self.members.iter().all(|slot| slot.id != id) {
+            self.logic.join(id);
+            self.members.push(Slot { id, outbox: outbox.clone(), assigned: VecDeque::new() });
+        }
+    }
+
+    fn disconnect(&mut self, subscriber: SubscriberId) -> Option<Arc<Outbox>> {
+        let id = MemberId(subscriber.0);
+        let index = self.members.iter().position(|slot| slot.id == id)?;
+        let slot = self.members.remove(index);
+        self.logic.leave(id);
+        let unsent_live = slot.assigned.into_iter().filter(|assigned| assigned.item.stored.is_none());
+        for assigned in unsent_live.rev() {
+            self.buffer.push_front(assigned.item);
+        }
+        self.somebody_to_wake()
+    }
+
+    fn slot(&mut self, member: SubscriberId) -> Option<&mut Slot> {
+        self.members.iter_mut().find(|slot| slot.id.0 == member.0)
+    }
+
+    fn offer(&mut self, member: SubscriberId, credit: usize) {
+        let Some(slot) = self.slot(member) else { return };
+        let (id, waiting) = (slot.id, slot.assigned.len());
+        let credit = credit.min(MAX_CREDIT).saturating_sub(waiting);
+        self.logic.set_credit(id, u32::try_from(credit).unwrap_or(u32::MAX));
+    }
+
+    fn somebody_to_wake(&self) -> Option<Arc<Outbox>> {
+        let ready = self.members.iter().find(|slot| self.logic.credit(slot.id) > 0);
+        ready.or(self.members.first()).map(|slot| slot.outbox.clone())
+    }
+
+    fn arrived(&mut self, item: LaneItem) {
+        if self.queue_bytes >= self.max_queue_bytes && !self.behind {
+            self.behind = true;
+            self.queue.clear();
+            self.queue_bytes = 0;
+            self.buffer.clear();
+            self.scanned_to = self.read_to;
+            self.scan.seek(self.read_to.next());
+        }
+        match item.stored {
+            Some(stored) if self.behind => self.seen = self.seen.max(stored.position),
+            None if self.queue_bytes >= self.max_queue_bytes => {}
+            _ => {
+                self.seen = item.stored.map_or(self.seen, |stored| stored.position);
+                self.queue_bytes += item.cost();
+                self.queue.push_back(item);
+            }
+        }
+    }
+
+    /// Gives events to members while they take them. Returns whether the cursor may have moved.
+    fn hand_out(&mut self, asking: SubscriberId, reader: &LogReader, now: Timestamp, work: &mut Work) -> Result<bool, LogError> {
+        let (mut moved, mut batches) = (false, 0);
+        while self.logic.has_credit() {
+            let redelivery = self.logic.next_redelivery();
+            let item = match redelivery {
+                Some(position) => self.in_flight.get(&position).cloned(),
+                None => self.buffer.front().cloned(),
+            };
+            let Some(item) = item else {
+                if batches == BATCHES_PER_TURN {
+                    work.more = true;
+                    break;
+                }
+                if !self.refill(reader, &mut batches)? {
+                    break;
+                }
+                moved = true;
+                continue;
+            };
+            match self.hand_out_one(item, redelivery.is_some(), asking, now, work) {
+                true => moved = true,
+                false => break,
+            }
+        }
+        Ok(moved)
+    }
+
+    /// Gives one event to a member; `false` if it has to wait.
+    fn hand_out_one(&mut self, item: LaneItem, redelivery: bool, asking: SubscriberId, now: Timestamp, work: &mut Work) -> bool {
+        let seen_before = item.stored.is_some_and(|stored| stored.position <= self.read_to);
+        if !redelivery && seen_before {
+            self.buffer.pop_front();
+            return true;
+        }
+        let topic_hash = hash_topic(item.message.topic_bytes());
+        let Some(member) = self.logic.choose(topic_hash, fastrand::u64(..)) else {
+            return false;
+        };
+        if !redelivery {
+            self.buffer.pop_front();
+        }
+        let expired = item.message.is_expired(now);
+        work.expired += u64::from(expired);
+        let mut redelivered = false;
+        if let Some(stored) = item.stored {
+            redelivered = self.logic.redelivered(stored.position);
+            self.logic.assigned(stored.position, topic_hash, member);
+            self.read_to = self.read_to.max(stored.position);
+            if expired {
+                self.logic.acked(member, stored.position);
+                self.in_flight.remove(&stored.position);
+            } else {
+                self.in_flight.insert(stored.position, item.clone());
+            }
+        }
+        if !expired {
+            self.give(member, Assigned { item, redelivered }, asking, work);
+        }
+        true
+    }
+
+    fn give(&mut self, member: MemberId, assigned: Assigned, asking: SubscriberId, work: &mut Work) {
+        let Some(slot) = self.members.iter_mut().find(|slot| slot.id == member) else {
+            return;
+        };
+        slot.assigned.push_back(assigned);
+        let other = member.0 != asking.0;
+        if other && !work.wake.iter().any(|outbox| Arc::ptr_eq(outbox, &slot.outbox)) {
+            work.wake.push(slot.outbox.clone());
+        }
+    }
+
+    /// Gets more events; `false` if there are none now.
+    fn refill(&mut self, reader: &LogReader, batches: &mut usize) -> Result<bool, LogError> {
+        if self.behind && self.seen > self.scanned_to {
+            *batches += 1;
+            self.skip_to_scanned();
+            let (logic, origin) = (&self.logic, &self.saved.origin);
+            let mut admit =
+                |position, channel, sequence| origin.admits(position, channel, sequence) && !logic.is_acked(position);
+            let mut events = Vec::new();
+            self.scanned_to = self.scan.next_batch(reader, &mut admit, BATCH_RECORDS, BATCH_BYTES, &mut events)?;
+            self.buffer.extend(events.into_iter().map(LaneItem::from));
+            return Ok(true);
+        }
+        if self.behind {
+            self.skip_to_scanned();
+            self.behind = false;
+        }
+        if self.queue.is_empty() {
+            return Ok(false);
+        }
+        self.queue_bytes = 0;
+        self.buffer = std::mem::take(&mut self.queue);
+        Ok(true)
+    }
+
+    fn skip_to_scanned(&mut self) {
+        if self.scanned_to > self.read_to {
+            self.read_to = self.scanned_to;
+            self.logic.skip_to(self.scanned_to);
+        }
+    }
+
+    fn record(&self) -> CursorRecord {
+        let mut record = self.saved.record.clone();
+        record.floor = self.logic.floor();
+        record.acked = self.logic.acked_above();
+        record.sent = self.logic.highest_sent();
+        record
+    }
+}
+
+impl CursorHolder for Group {
+    fn moved(&self) -> Option<CursorRecord> {
+        let mut state = self.lock();
+        std::mem::take(&mut state.moved).then(|| state.record())
+    }
+}
+
+impl std::fmt::Debug for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Group").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+/// Messages that one member may hold unsent, so that a backlog is shared.
+const MAX_CREDIT: usize = 64;
+/// Log batches read in one turn before other work gets its turn.
+const BATCHES_PER_TURN: usize = 4;

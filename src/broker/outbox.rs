@@ -1,0 +1,298 @@
+//! Where others leave what is meant for one session. Only the session's own task takes it out.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ahash::AHashMap;
+use tokio::sync::Notify;
+
+use crate::log::Stored;
+use crate::router::SubscriberId;
+use crate::session::{Delivery, Fault, PublishOutcome, PublishToken, SubscriptionKey};
+use crate::types::{ClientId, Message, Position, QoS};
+
+/// The mailbox of one session.
+#[derive(Debug)]
+pub struct Outbox {
+    /// The session's client identifier.
+    pub client_id: ClientId,
+    /// The session's name in the router.
+    pub subscriber: SubscriberId,
+    limits: OutboxLimits,
+    connected: AtomicBool,
+    load: AtomicUsize,
+    inner: Mutex<Inner>,
+    wake: Notify,
+    released: Notify,
+}
+
+/// What a session may leave waiting.
+#[derive(Clone, Copy, Debug)]
+pub struct OutboxLimits {
+    /// QoS 0 beyond this many waiting bytes is dropped.
+    pub qos0_bytes: usize,
+    /// QoS 1 and 2 beyond this many waiting messages are dropped.
+    pub max_messages: usize,
+    /// QoS 1 and 2 beyond this many waiting bytes are dropped.
+    pub max_bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    live: VecDeque<Delivery>,
+    live_bytes: usize,
+    lanes: AHashMap<SubscriptionKey, Lane>,
+    replies: Vec<Reply>,
+    order: Option<Fault>,
+}
+
+/// An event, or a message that is not stored, on its way to a replay subscription.
+#[derive(Clone, Debug)]
+pub struct LaneItem {
+    /// The message.
+    pub message: Arc<Message>,
+    /// Its place in the store, if it has one.
+    pub stored: Option<Stored>,
+}
+
+/// What one replay subscription finds at the tail of the log.
+#[derive(Debug)]
+struct Lane {
+    /// Behind: events are not queued, only noted, and the reader gets them from the log.
+    behind: bool,
+    seen: Position,
+    queue: VecDeque<LaneItem>,
+    bytes: usize,
+}
+
+/// The end of something that the session asked for.
+#[derive(Debug)]
+pub enum Reply {
+    /// What became of a PUBLISH that went through the log; no token at QoS 0.
+    Publish(Option<PublishToken>, PublishOutcome),
+    /// A cursor change that a SUBACK or UNSUBACK waits for; the text is the fault.
+    Cursor(u64, Result<(), String>),
+}
+
+/// One thing to put into an outbox.
+#[derive(Debug)]
+pub enum Item {
+    /// A message for a plain or shared subscription.
+    Live(Delivery),
+    /// A message for a replay subscription.
+    Lane(SubscriptionKey, LaneItem),
+    /// The end of something that the session asked for.
+    Reply(Reply),
+    /// Nothing but the wake-up: a group has something for the session.
+    Wake,
+}
+
+/// How many messages an outbox refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// QoS 0 for a client that is away.
+    pub absent: u64,
+    /// Beyond the bounds.
+    pub full: u64,
+}
+
+/// What `take` found.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// Messages for plain subscriptions.
+    pub live: VecDeque<Delivery>,
+    /// Ends of requests.
+    pub replies: Vec<Reply>,
+    /// The order to end the connection.
+    pub order: Option<Fault>,
+}
+
+impl Outbox {
+    /// An empty mailbox of a connected session.
+    pub fn new(client_id: ClientId, subscriber: SubscriberId, limits: OutboxLimits) -> Arc<Self> {
+        Arc::new(Self {
+            client_id,
+            subscriber,
+            limits,
+            connected: AtomicBool::new(true),
+            load: AtomicUsize::new(0),
+            inner: Mutex::default(),
+            wake: Notify::new(),
+            released: Notify::new(),
+        })
+    }
+
+    /// Whether the session has a connection.
+    pub fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Acquire)
+    }
+
+    /// Tells others whether the session has a connection.
+    pub fn set_connected(&self, connected: bool) {
+        self.connected.store(connected, Ordering::Release);
+    }
+
+    /// How many messages wait here or for the client's acknowledgement; roughly.
+    pub fn load(&self) -> usize {
+        self.load.load(Ordering::Relaxed)
+    }
+
+    /// Tells others how many messages wait for the client.
+    pub fn set_load(&self, load: usize) {
+        self.load.store(load, Ordering::Relaxed);
+    }
+
+    /// Puts in a batch and wakes the session once.
+    pub fn push(&self, items: &mut Vec<Item>) -> Refused {
+        let mut refused = Refused::default();
+        let mut inner = self.lock();
+        for item in items.drain(..) {
+            match item {
+                Item::Live(delivery) => inner.push_live(delivery, self, &mut refused),
+                Item::Lane(key, item) => inner.push_lane(key, item, self.limits.max_bytes, &mut refused),
+                Item::Reply(reply) => inner.replies.push(reply),
+                Item::Wake => {}
+            }
+        }
+        let load = inner.live.len();
+        drop(inner);
+        self.load.fetch_max(load, Ordering::Relaxed);
+        self.wake.notify_one();
+        refused
+    }
+
+    /// Orders the session's connection to end.
+    pub fn order(&self, fault: Fault) {
+        self.lock().order.get_or_insert(fault);
+        self.wake.notify_one();
+    }
+
+    /// Takes out what is there; messages only if `with_live`.
+    pub fn take(&self, with_live: bool) -> Taken {
+        let mut inner = self.lock();
+        let live = if with_live {
+            inner.live_bytes = 0;
+            std::mem::take(&mut inner.live)
+        } else {
+            VecDeque::new()
+        };
+        Taken { live, replies: std::mem::take(&mut inner.replies), order: inner.order.take() }
+    }
+
+    /// Puts messages back that the connection could not send, before newer ones.
+    pub fn put_back(&self, deliveries: VecDeque<Delivery>) {
+        let mut inner = self.lock();
+        for delivery in deliveries.into_iter().rev() {
+            inner.live_bytes += delivery.cost();
+            inner.live.push_front(delivery);
+        }
+    }
+
+    /// Waits until something was put in.
+    pub async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Waits until the connection has left the session.
+    pub fn released(&self) -> &Notify {
+        &self.released
+    }
+
+    /// Adds a lane for a replay subscription that reads from the log up to `seen` at least.
+    pub fn open_lane(&self, key: SubscriptionKey, seen: Position) {
+        let lane = Lane { behind: true, seen, queue: VecDeque::new(), bytes: 0 };
+        self.lock().lanes.insert(key, lane);
+    }
+
+    /// Removes a lane.
+    pub fn close_lane(&self, key: SubscriptionKey) {
+        self.lock().lanes.remove(&key);
+    }
+
+    /// The reader has everything up to `read_to`: if that is all there is, the lane goes live, and what
+    /// comes from now on is queued. Returns whether it did.
+    pub fn try_live(&self, key: SubscriptionKey, read_to: Position) -> bool {
+        match self.lock().lanes.get_mut(&key) {
+            Some(lane) if lane.seen <= read_to => {
+                lane.behind = false;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes what is queued for a lane; `None` for the queue if the lane fell behind: read the log again.
+    pub fn take_lane(&self, key: SubscriptionKey) -> Option<VecDeque<LaneItem>> {
+        let mut inner = self.lock();
+        let lane = inner.lanes.get_mut(&key)?;
+        lane.bytes = 0;
+        let queue = std::mem::take(&mut lane.queue);
+        (!lane.behind || !queue.is_empty()).then_some(queue)
+    }
+
+    /// Sends all lanes back to the log: the connection is gone.
+    pub fn fall_behind(&self) {
+        for lane in self.lock().lanes.values_mut() {
+            lane.fall_behind();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn push_live(&mut self, delivery: Delivery, outbox: &Outbox, refused: &mut Refused) {
+        let limits = &outbox.limits;
+        if delivery.qos == QoS::AtMostOnce {
+            if !outbox.is_connected() {
+                refused.absent += 1;
+                return;
+            }
+            if self.live_bytes >= limits.qos0_bytes {
+                refused.full += 1;
+                return;
+            }
+        } else if self.live.len() >= limits.max_messages || self.live_bytes >= limits.max_bytes {
+            refused.full += 1;
+            return;
+        }
+        self.live_bytes += delivery.cost();
+        self.live.push_back(delivery);
+    }
+
+    fn push_lane(&mut self, key: SubscriptionKey, item: LaneItem, max_bytes: usize, refused: &mut Refused) {
+        let Some(lane) = self.lanes.get_mut(&key) else {
+            return;
+        };
+        if lane.bytes >= max_bytes && !lane.behind {
+            lane.fall_behind();
+        }
+        match item.stored {
+            Some(stored) if lane.behind => lane.seen = lane.seen.max(stored.position),
+            None if lane.bytes >= max_bytes => refused.full += 1,
+            _ => {
+                lane.seen = item.stored.map_or(lane.seen, |stored| stored.position);
+                lane.bytes += item.cost();
+                lane.queue.push_back(item);
+            }
+        }
+    }
+}
+
+impl Lane {
+    fn fall_behind(&mut self) {
+        self.behind = true;
+        self.queue.clear();
+        self.bytes = 0;
+    }
+}
+
+impl LaneItem {
+    /// What it costs in a bounded queue, bytes.
+    pub fn cost(&self) -> usize {
+        self.message.size() + size_of::<Self>() + size_of::<Message>()
+    }
+}

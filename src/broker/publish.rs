@@ -1,0 +1,175 @@
+//! From a PUBLISH to its outcome: what is it, is it stored, who wants it. Nothing that is stored is acknowledged here.
+
+use std::sync::Arc;
+
+use super::client::Client;
+use super::outbox::Item;
+use super::rules::Keep;
+use super::turn::Turn;
+use super::will::Will;
+use super::{Broker, LogTag};
+use crate::codec;
+use crate::log::Command;
+use crate::metrics::DropReason;
+use crate::router::RetainedChange;
+use crate::session::{Fault, Incoming, PublishOutcome, PublishToken};
+use crate::topic::check_topic_name;
+use crate::types::{Message, MessageParts, ReasonCode, Timestamp};
+
+/// A PUBLISH that is refused.
+struct Refusal {
+    reason: ReasonCode,
+    drop: DropReason,
+    why: &'static str,
+}
+
+impl Broker {
+    /// Handles a PUBLISH: routes it at once, or sends it through the log.
+    pub(super) fn publish(&self, client: &mut Client, incoming: Incoming<'_>, now: Timestamp) -> Result<(), Fault> {
+        self.metrics.messages_received.of(incoming.publish.qos).increment(1);
+        self.metrics.message_bytes_received.increment(incoming.publish.payload.len() as u64);
+        match self.accept(client, &incoming, now) {
+            Ok((message, keep)) => self.forward(client, message, keep, incoming.token),
+            Err(refusal) => {
+                self.metrics.dropped.of(refusal.drop).increment(1);
+                self.settle(client, incoming.token, PublishOutcome::refused(refusal.reason, refusal.why))
+            }
+        }
+    }
+
+    /// Publishes a message of the broker's own accord: a will.
+    pub(super) fn publish_will(&self, will: &Will, now: Timestamp, turn: &mut Turn) {
+        self.metrics.wills_published.increment(1);
+        let asked = codec::user_properties(will.message(now).properties()).any(|(name, value)| name == "store" && value == "true");
+        let message = will.message(now);
+        if self.rules.decide(message.topic(), asked) == Keep::Yes {
+            turn.submit(Command::Append(message), LogTag::default());
+            return;
+        }
+        if message.retain() {
+            self.retain(&message);
+        }
+        self.route(&message, None, turn);
+    }
+
+    /// Updates the retained messages; a full table is counted.
+    pub(super) fn retain(&self, message: &Arc<Message>) -> RetainedChange {
+        let change = self.retained.publish(message);
+        if change == RetainedChange::Full {
+            self.metrics.dropped.of(DropReason::RetainedFull).increment(1);
+        }
+        change
+    }
+
+    fn accept(&self, client: &Client, incoming: &Incoming<'_>, now: Timestamp) -> Result<(Arc<Message>, Keep), Refusal> {
+        let publish = &incoming.publish;
+        let (topic, asked_by_topic) = published_topic(&incoming.topic)?;
+        let asked = asked_by_topic | asked_by_property(publish)?;
+        let keep = self.rules.decide(topic, asked);
+        if keep == Keep::Forbidden {
+            return Err(Refusal {
+                reason: ReasonCode::NotAuthorized,
+                drop: DropReason::StoreForbidden,
+                why: "no rule stores this topic, and storing on request is switched off (store.allow_publisher_store)",
+            });
+        }
+        let mut without_hop = Vec::new();
+        let properties = if publish.has_hop_properties {
+            codec::without_hop_properties(publish.properties, &mut without_hop);
+            &without_hop
+        } else {
+            publish.properties
+        };
+        let parts = MessageParts {
+            topic,
+            properties,
+            payload: publish.payload,
+            qos: publish.qos,
+            retain: publish.retain,
+            expiry_secs: publish.expiry_secs,
+            received: now,
+        };
+        Ok((Arc::new(Message::new(parts, Some(client.session.client_id().clone()))), keep))
+    }
+
+    fn forward(&self, client: &mut Client, message: Arc<Message>, keep: Keep, token: Option<PublishToken>) -> Result<(), Fault> {
+        let keep = keep == Keep::Yes;
+        if keep || client.commits_awaited > 0 {
+            // What comes after a stored message takes the same way, so that the order holds [MQTT-4.6.0-6].
+            let command = if keep { Command::Append(message) } else { Command::Forward(message) };
+            client.commits_awaited += 1;
+            let tag = LogTag::publish(client.outbox.clone(), token);
+            client.turn.submit(command, tag);
+            return Ok(());
+        }
+        let outcome = self.publish_now(&message, &mut client.turn);
+        self.settle(client, token, outcome)
+    }
+
+    /// Retains and routes a message that is not stored.
+    pub(super) fn publish_now(&self, message: &Arc<Message>, turn: &mut Turn) -> PublishOutcome {
+        if message.retain() && self.retain(message) == RetainedChange::Full {
+            return PublishOutcome::refused(ReasonCode::QuotaExceeded, "there is no room for another retained message");
+        }
+        let mut outcome = PublishOutcome::accepted();
+        if !self.route(message, None, turn) {
+            outcome.reason = ReasonCode::NoMatchingSubscribers;
+        }
+        outcome
+    }
+
+    fn settle(&self, client: &mut Client, token: Option<PublishToken>, outcome: PublishOutcome) -> Result<(), Fault> {
+        match token {
+            Some(token) => client.session.handle_outcome(token, outcome),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The outcome of a PUBLISH that went through the log, for its session's mailbox.
+pub(super) fn reply(tag: LogTag, outcome: PublishOutcome, turn: &mut Turn) {
+    if let LogTag::Publish(outbox, token) = tag {
+        turn.push(&outbox, Item::Reply(super::outbox::Reply::Publish(token, outcome)));
+    }
+}
+
+/// The topic without `$store/`, and whether that was there; topics that nobody may publish to are refused.
+fn published_topic(topic: &str) -> Result<(&str, bool), Refusal> {
+    let refusal = |why| Refusal { reason: ReasonCode::TopicNameInvalid, drop: DropReason::InvalidTopic, why };
+    if let Some(stored) = topic.strip_prefix("$store/") {
+        check_topic_name(stored).map_err(|_| refusal("$store/ must be followed by a topic"))?;
+        return Ok((stored, true));
+    }
+    if !topic.starts_with('$') {
+        return Ok((topic, false));
+    }
+    if topic.starts_with("$replay/") || topic.starts_with("$select/") {
+        return Err(refusal("$replay/ and $select/ are for subscriptions; publish to the topic itself"));
+    }
+    if topic.starts_with("$SYS/") {
+        return Err(refusal("$SYS/ topics are the broker's own"));
+    }
+    Ok((topic, false))
+}
+
+/// What the user property `store` asks for.
+fn asked_by_property(publish: &codec::Publish<'_>) -> Result<bool, Refusal> {
+    if !publish.has_user_properties {
+        return Ok(false);
+    }
+    let mut asked = false;
+    for (_, value) in codec::user_properties(publish.properties).filter(|(name, _)| *name == "store") {
+        match value {
+            "true" => asked = true,
+            "false" => {}
+            _ => {
+                return Err(Refusal {
+                    reason: ReasonCode::ImplementationSpecificError,
+                    drop: DropReason::InvalidStoreProperty,
+                    why: "the user property store must be true or false",
+                });
+            }
+        }
+    }
+    Ok(asked)
+}

@@ -1,0 +1,317 @@
+//! One replay subscription: reads the log from its cursor, and goes on with what arrives when it has reached the tail.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::cursors::{CursorHolder, CursorKey, CursorTable, Saved};
+use super::outbox::{LaneItem, Outbox};
+use super::route::SubscriptionOptions;
+use crate::cursor::AckFloor;
+use crate::log::{Event, LogError, LogReader, Origin, Scan, Stored, TopicMatch};
+use crate::metrics::{DropReason as Reason, Metrics};
+use crate::session::{DropReason, EventPlace, Sent, Session, Source, SubscriptionKey};
+use crate::topic::TopicFilter;
+use crate::types::{Position, QoS, Timestamp};
+
+/// The place of one replay subscription; shared with the flush that saves it.
+#[derive(Debug)]
+pub struct ReplayCursor {
+    key: CursorKey,
+    state: Mutex<CursorState>,
+}
+
+#[derive(Debug)]
+struct CursorState {
+    saved: Saved,
+    acks: AckFloor,
+    moved: bool,
+}
+
+impl ReplayCursor {
+    /// A cursor that stands where it was saved.
+    pub fn new(key: CursorKey, saved: Saved) -> Arc<Self> {
+        let acks = AckFloor::restore(saved.record.floor, &saved.record.acked, saved.record.sent);
+        Arc::new(Self { key, state: Mutex::new(CursorState { saved, acks, moved: false }) })
+    }
+
+    /// What names it.
+    pub fn key(&self) -> &CursorKey {
+        &self.key
+    }
+
+    /// Where it stands now.
+    pub fn record(&self) -> crate::log::CursorRecord {
+        self.lock().record()
+    }
+
+    /// An acknowledgement came, or a QoS 0 delivery was written.
+    pub fn acked(self: &Arc<Self>, position: Position, table: &CursorTable) {
+        self.change(table, |acks| {
+            acks.acked(position);
+        });
+    }
+
+    fn sent(self: &Arc<Self>, position: Position, table: &CursorTable) {
+        self.change(table, |acks| acks.sent(position));
+    }
+
+    fn skip_to(self: &Arc<Self>, position: Position, table: &CursorTable) {
+        self.change(table, |acks| acks.skip_to(position));
+    }
+
+    fn read_to(&self) -> Position {
+        self.lock().acks.read_to()
+    }
+
+    fn change(self: &Arc<Self>, table: &CursorTable, change: impl FnOnce(&mut AckFloor)) {
+        let first = {
+            let mut state = self.lock();
+            change(&mut state.acks);
+            !std::mem::replace(&mut state.moved, true)
+        };
+        if first {
+            table.note_moved(self.clone());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, CursorState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CursorState {
+    fn record(&self) -> crate::log::CursorRecord {
+        let mut record = self.saved.record.clone();
+        record.floor = self.acks.floor();
+        record.acked = self.acks.acked_above();
+        record.sent = self.acks.highest_sent();
+        record
+    }
+}
+
+impl CursorHolder for ReplayCursor {
+    fn moved(&self) -> Option<crate::log::CursorRecord> {
+        let mut state = self.lock();
+        std::mem::take(&mut state.moved).then(|| state.record())
+    }
+}
+
+/// A replay subscription of a session.
+#[derive(Debug)]
+pub struct ReplaySubscription {
+    /// The session's name for it.
+    pub key: SubscriptionKey,
+    /// What the subscription asked for last.
+    pub options: SubscriptionOptions,
+    cursor: Arc<ReplayCursor>,
+    origin: Arc<Origin>,
+    scan: Scan,
+    scanned_to: Position,
+    redelivered_to: Position,
+    behind: bool,
+    buffer: VecDeque<LaneItem>,
+}
+
+/// What a reader works with.
+pub struct PumpContext<'a> {
+    /// The session to send to.
+    pub session: &'a mut Session,
+    /// The session's mailbox, which holds the lane.
+    pub outbox: &'a Outbox,
+    /// The log.
+    pub reader: &'a LogReader,
+    /// Where cursors are saved.
+    pub table: &'a CursorTable,
+    /// Where things are counted.
+    pub metrics: &'a Metrics,
+    /// QoS 0 deliveries that count as acknowledged once the output is written.
+    pub unwritten: &'a mut Vec<Source>,
+    /// The time.
+    pub now: Timestamp,
+    /// The output is full at this many bytes.
+    pub output_limit: usize,
+}
+
+/// Why a pump stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pumped {
+    /// Nothing more until something is put into the outbox, acknowledged or written.
+    Idle,
+    /// There is more to read at once; others get their turn first.
+    More,
+}
+
+impl ReplaySubscription {
+    /// A subscription that goes on where its cursor stands.
+    pub fn new(
+        key: SubscriptionKey,
+        filter: &TopicFilter,
+        cursor: Arc<ReplayCursor>,
+        options: SubscriptionOptions,
+        reader: &LogReader,
+    ) -> Self {
+        let (origin, read_to, redelivered_to) = {
+            let state = cursor.lock();
+            (state.saved.origin.clone(), state.acks.read_to(), state.acks.highest_sent())
+        };
+        let scan = reader.scan(Arc::new(filter.clone()), read_to.next());
+        Self {
+            key,
+            options,
+            cursor,
+            origin,
+            scan,
+            scanned_to: read_to,
+            redelivered_to,
+            behind: true,
+            buffer: VecDeque::new(),
+        }
+    }
+
+    /// The cursor.
+    pub fn cursor(&self) -> &Arc<ReplayCursor> {
+        &self.cursor
+    }
+
+    /// The connection is gone: what was not sent is read again from the log later.
+    pub fn fall_behind(&mut self) {
+        self.behind = true;
+        self.buffer.clear();
+        self.scanned_to = self.cursor.read_to();
+        self.scan.seek(self.scanned_to.next());
+    }
+
+    /// Sends what there is, as far as the client and the output take it.
+    pub fn pump(&mut self, context: &mut PumpContext<'_>) -> Result<Pumped, LogError> {
+        let mut batches = 0;
+        loop {
+            if !self.drain_buffer(context) {
+                return Ok(Pumped::Idle);
+            }
+            if self.behind {
+                if context.outbox.try_live(self.key, self.scanned_to) {
+                    self.behind = false;
+                    continue;
+                }
+                if batches == BATCHES_PER_TURN {
+                    return Ok(Pumped::More);
+                }
+                batches += 1;
+                self.read_log(context.reader)?;
+                continue;
+            }
+            match context.outbox.take_lane(self.key) {
+                Some(queue) if queue.is_empty() => return Ok(Pumped::Idle),
+                Some(queue) => self.buffer = queue,
+                None => self.fall_behind(),
+            }
+        }
+    }
+
+    /// Sends the buffer; `false` if the client or the output takes no more now.
+    fn drain_buffer(&mut self, context: &mut PumpContext<'_>) -> bool {
+        while let Some(item) = self.buffer.front() {
+            if context.session.output().len() >= context.output_limit {
+                return false;
+            }
+            let qos = self.options.qos.min(item.message.qos());
+            let already_sent = item.stored.is_some_and(|stored| stored.position <= self.cursor.read_to());
+            let own = self.options.no_local && item.message.publisher() == Some(context.session.client_id());
+            if !already_sent && !own {
+                if !context.session.can_send(qos) {
+                    return false;
+                }
+                let item = item.clone();
+                if !self.send(item, context) {
+                    return false;
+                }
+            }
+            if let Some(stored) = self.buffer.pop_front().and_then(|item| item.stored) {
+                self.cursor.skip_to(stored.position, context.table);
+            }
+        }
+        if self.behind && self.scanned_to > self.cursor.read_to() {
+            self.cursor.skip_to(self.scanned_to, context.table);
+        }
+        true
+    }
+
+    fn send(&mut self, item: LaneItem, context: &mut PumpContext<'_>) -> bool {
+        let source = match item.stored {
+            Some(stored) => Source::Replay(self.key, stored.position),
+            None => Source::Live,
+        };
+        let mut delivery = self.options.delivery(&item.message, source);
+        delivery.event = item.stored.map(|stored| EventPlace {
+            sequence: stored.sequence,
+            time: stored.time,
+            redelivered: stored.position <= self.redelivered_to,
+        });
+        let qos = delivery.qos;
+        if delivery.event.is_some_and(|event| event.redelivered) {
+            context.metrics.redeliveries.increment(1);
+        }
+        match context.session.send(delivery, context.now) {
+            Sent::Written => {
+                context.metrics.delivered_replay.increment(1);
+                if let Some(stored) = item.stored {
+                    self.cursor.sent(stored.position, context.table);
+                    if qos == QoS::AtMostOnce {
+                        context.unwritten.push(source);
+                    }
+                }
+                true
+            }
+            Sent::Dropped(reason) => {
+                context.metrics.dropped(metric_reason(reason)).increment(1);
+                true
+            }
+            Sent::Blocked(_) => false,
+        }
+    }
+
+    fn read_log(&mut self, reader: &LogReader) -> Result<(), LogError> {
+        let state = self.cursor.lock();
+        let origin = &self.origin;
+        let mut admit = |position, channel, sequence| {
+            origin.admits(position, channel, sequence) && !state.acks.is_acked(position)
+        };
+        let mut events: Vec<Event> = Vec::new();
+        self.scanned_to = self.scan.next_batch(reader, &mut admit, BATCH_RECORDS, BATCH_BYTES, &mut events)?;
+        self.buffer.extend(events.into_iter().map(LaneItem::from));
+        Ok(())
+    }
+}
+
+impl From<Event> for LaneItem {
+    fn from(event: Event) -> Self {
+        let stored =
+            Stored { position: event.position, sequence: event.sequence, time: event.time, channel: event.channel };
+        Self { message: event.message, stored: Some(stored) }
+    }
+}
+
+impl TopicMatch for TopicFilter {
+    fn matches(&self, topic: &str) -> bool {
+        Self::matches(self, topic)
+    }
+
+    fn exact(&self) -> Option<&str> {
+        self.is_exact().then(|| self.as_str())
+    }
+}
+
+/// The metric of a drop.
+pub(super) fn metric_reason(reason: DropReason) -> Reason {
+    match reason {
+        DropReason::Expired => Reason::Expired,
+        DropReason::TooLarge => Reason::TooLarge,
+    }
+}
+
+/// Log batches read in one turn before other work gets its turn.
+const BATCHES_PER_TURN: usize = 4;
+/// Records per log batch.
+pub(super) const BATCH_RECORDS: usize = 256;
+/// Bytes per log batch.
+pub(super) const BATCH_BYTES: usize = 256 << 10;

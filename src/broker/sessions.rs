@@ -1,0 +1,167 @@
+//! Which sessions there are, and who holds each. A session is with its connection, or here.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ahash::AHashMap;
+
+use super::client::Client;
+use super::outbox::Outbox;
+use super::will::Will;
+use crate::types::{ClientId, Timestamp};
+
+/// All sessions by client identifier.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    slots: AHashMap<ClientId, Slot>,
+    deadlines: BTreeSet<(Timestamp, ClientId)>,
+}
+
+#[derive(Debug)]
+enum Slot {
+    /// A connection has it.
+    Online(Arc<Outbox>),
+    /// It waits for its client.
+    Absent(Box<Absent>),
+}
+
+#[derive(Debug)]
+struct Absent {
+    client: Client,
+    expires: Option<Timestamp>,
+    will: Option<(Timestamp, Will)>,
+}
+
+/// What a newcomer finds under its client identifier.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// Nothing; the newcomer has the identifier now.
+    Nothing,
+    /// A session without a connection, and the will that waited; the newcomer has the identifier now.
+    Absent(Box<Client>, Option<Will>),
+    /// A connection has it.
+    Online(Arc<Outbox>),
+}
+
+/// What came due.
+#[derive(Debug)]
+pub(super) enum Due {
+    /// The will's delay is over.
+    Will(Box<Will>),
+    /// The session is over; with its will, if that was still waiting.
+    Expired(Box<Client>, Option<Will>),
+}
+
+impl Sessions {
+    /// Claims a client identifier for a connection with this mailbox.
+    pub fn claim(&self, client_id: &ClientId, outbox: &Arc<Outbox>) -> Found {
+        let mut inner = self.lock();
+        match inner.slots.remove(client_id) {
+            Some(Slot::Online(other)) => {
+                inner.slots.insert(client_id.clone(), Slot::Online(other.clone()));
+                Found::Online(other)
+            }
+            Some(Slot::Absent(absent)) => {
+                inner.forget_deadlines(client_id, &absent);
+                // A resumed session keeps its own mailbox: messages wait in it.
+                inner.slots.insert(client_id.clone(), Slot::Online(absent.client.outbox.clone()));
+                Found::Absent(Box::new(absent.client), absent.will.map(|(_, will)| will))
+            }
+            None => {
+                inner.slots.insert(client_id.clone(), Slot::Online(outbox.clone()));
+                Found::Nothing
+            }
+        }
+    }
+
+    /// Replaces the mailbox under a claimed identifier: the session in it was discarded.
+    pub fn replace(&self, client_id: &ClientId, outbox: &Arc<Outbox>) {
+        self.lock().slots.insert(client_id.clone(), Slot::Online(outbox.clone()));
+    }
+
+    /// Whether this very connection still has the identifier.
+    pub fn is_online(&self, client_id: &ClientId, outbox: &Arc<Outbox>) -> bool {
+        matches!(self.lock().slots.get(client_id), Some(Slot::Online(other)) if Arc::ptr_eq(other, outbox))
+    }
+
+    /// The connection is gone and its session stays until `expires`; its will waits.
+    pub fn park(&self, client: Client, expires: Option<Timestamp>, will: Option<(Timestamp, Will)>) {
+        let mut inner = self.lock();
+        let client_id = client.session.client_id().clone();
+        if let Some(at) = expires {
+            inner.deadlines.insert((at, client_id.clone()));
+        }
+        if let Some((at, _)) = &will {
+            inner.deadlines.insert((*at, client_id.clone()));
+        }
+        inner.slots.insert(client_id, Slot::Absent(Box::new(Absent { client, expires, will })));
+    }
+
+    /// The session is over; the identifier is free.
+    pub fn release(&self, client_id: &ClientId) {
+        self.lock().slots.remove(client_id);
+    }
+
+    /// Takes out what is due by `now`.
+    pub fn due(&self, now: Timestamp) -> Vec<Due> {
+        let mut inner = self.lock();
+        let mut due = Vec::new();
+        while let Some((at, client_id)) = inner.deadlines.first().cloned() {
+            if at > now {
+                break;
+            }
+            inner.deadlines.pop_first();
+            due.extend(inner.come_due(&client_id, now));
+        }
+        due
+    }
+
+    /// The mailboxes of all connected clients.
+    pub fn online(&self) -> Vec<Arc<Outbox>> {
+        let inner = self.lock();
+        let online = inner.slots.values().filter_map(|slot| match slot {
+            Slot::Online(outbox) => Some(outbox.clone()),
+            Slot::Absent(_) => None,
+        });
+        online.collect()
+    }
+
+    /// How many sessions there are.
+    pub fn len(&self) -> usize {
+        self.lock().slots.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn forget_deadlines(&mut self, client_id: &ClientId, absent: &Absent) {
+        let times = absent.expires.into_iter().chain(absent.will.as_ref().map(|(at, _)| *at));
+        for at in times {
+            self.deadlines.remove(&(at, client_id.clone()));
+        }
+    }
+
+    fn come_due(&mut self, client_id: &ClientId, now: Timestamp) -> Option<Due> {
+        let Some(Slot::Absent(absent)) = self.slots.get_mut(client_id) else {
+            return None;
+        };
+        if absent.expires.is_some_and(|at| at <= now) {
+            let Some(Slot::Absent(absent)) = self.slots.remove(client_id) else {
+                return None;
+            };
+            self.forget_deadlines(client_id, &absent);
+            return Some(Due::Expired(Box::new(absent.client), absent.will.map(|(_, will)| will)));
+        }
+        let is_due = absent.will.as_ref().is_some_and(|(at, _)| *at <= now);
+        let will = if is_due { absent.will.take() } else { None };
+        will.map(|(_, will)| Due::Will(Box::new(will)))
+    }
+}

@@ -1,0 +1,138 @@
+//! UNSUBSCRIBE, and every other way in which a subscription ends.
+
+use super::client::{AwaitedAck, Client, Subscription, SubscriptionPath};
+use super::outbox::Item;
+use super::{Broker, LogTag};
+use crate::codec::Unsubscribe;
+use crate::cursor::keep_cursor;
+use crate::log::Command;
+use crate::session::{Source, SubscriptionKey};
+use crate::topic::{SubscriptionFilter, TopicFilter};
+use crate::types::ReasonCode;
+
+/// What happens to the cursor of a subscription that ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CursorFate {
+    /// It stays where it stands.
+    Kept,
+    /// It is deleted; of a group, if nobody else is subscribed.
+    Deleted,
+}
+
+impl Broker {
+    /// Handles UNSUBSCRIBE; the UNSUBACK follows when every deleted cursor is gone from the disk.
+    pub(super) fn unsubscribe(&self, client: &mut Client, unsubscribe: Unsubscribe) {
+        let mut ack = AwaitedAck::new(client, unsubscribe.packet_id, false);
+        match keep_cursor(&unsubscribe.user_properties) {
+            Err(fault) => {
+                ack.packet.reasons = vec![ReasonCode::ImplementationSpecificError; unsubscribe.filters.len()];
+                ack.packet.reason_string = Some(fault.to_string());
+            }
+            Ok(keep) => {
+                let fate = if keep { CursorFate::Kept } else { CursorFate::Deleted };
+                for filter in &unsubscribe.filters {
+                    self.unsubscribe_filter(client, filter, fate, &mut ack);
+                }
+            }
+        }
+        self.finish_or_await(client, ack);
+    }
+
+    fn unsubscribe_filter(&self, client: &mut Client, filter: &str, fate: CursorFate, ack: &mut AwaitedAck) {
+        let parsed = match SubscriptionFilter::parse(filter) {
+            Ok(parsed) => parsed,
+            Err(fault) => {
+                ack.packet.reasons.push(fault.reason_code());
+                ack.packet.reason_string.get_or_insert(fault.to_string());
+                return;
+            }
+        };
+        let path = SubscriptionPath { group: parsed.group, filter: parsed.filter };
+        let Some(subscription) = client.subscriptions.remove(&path) else {
+            ack.packet.reasons.push(ReasonCode::NoSubscriptionExisted);
+            return;
+        };
+        if let Some(command) = self.end_subscription(client, &path, subscription, fate) {
+            ack.left += 1;
+            ack.changes.push((ack.packet.reasons.len(), path));
+            client.turn.submit(command, LogTag::Cursor(client.outbox.clone(), ack.number));
+        }
+        ack.packet.reasons.push(ReasonCode::Success);
+    }
+
+    /// Ends a subscription that another kind replaces, or that could not be made; a cursor stays.
+    pub(super) fn leave(&self, client: &mut Client, path: &SubscriptionPath) {
+        if let Some(subscription) = client.subscriptions.remove(path) {
+            if let Some(command) = self.end_subscription(client, path, subscription, CursorFate::Kept) {
+                client.turn.submit(command, LogTag::None);
+            }
+        }
+    }
+
+    /// Ends all subscriptions of a session that is over.
+    pub(super) fn leave_all(&self, client: &mut Client) {
+        // A cursor under an identifier that nobody can come back with serves nobody.
+        let fate = if client.assigned_id { CursorFate::Deleted } else { CursorFate::Kept };
+        for (path, subscription) in std::mem::take(&mut client.subscriptions) {
+            let fate = if path.group.is_some() { CursorFate::Kept } else { fate };
+            if let Some(command) = self.end_subscription(client, &path, subscription, fate) {
+                client.turn.submit(command, LogTag::None);
+            }
+        }
+    }
+
+    fn end_subscription(
+        &self,
+        client: &mut Client,
+        path: &SubscriptionPath,
+        subscription: Subscription,
+        fate: CursorFate,
+    ) -> Option<Command> {
+        let subscriber = client.outbox.subscriber;
+        match subscription {
+            Subscription::Live => {
+                self.router.remove(&path.filter, subscriber);
+                None
+            }
+            Subscription::Share(_) => {
+                let name = path.group.as_deref().unwrap_or_default();
+                self.groups.leave_share(name, &path.filter, subscriber, &self.router);
+                None
+            }
+            Subscription::Replay(key) => {
+                self.router.remove(&path.filter, subscriber);
+                self.end_replay(client, key, fate)
+            }
+            Subscription::Group(key) => self.end_membership(client, key, &path.filter, fate),
+        }
+    }
+
+    fn end_replay(&self, client: &mut Client, key: SubscriptionKey, fate: CursorFate) -> Option<Command> {
+        client.outbox.close_lane(key);
+        let index = client.replays.iter().position(|replay| replay.key == key)?;
+        let replay = client.replays.remove(index);
+        let cursor = replay.cursor();
+        match fate {
+            CursorFate::Kept => self.cursors.put_back(cursor.key(), cursor.record()),
+            CursorFate::Deleted => self.cursors.remove(cursor.key()),
+        }
+    }
+
+    fn end_membership(&self, client: &mut Client, key: SubscriptionKey, filter: &TopicFilter, fate: CursorFate) -> Option<Command> {
+        let index = client.groups.iter().position(|membership| membership.key == key)?;
+        let group = client.groups.remove(index).group;
+        client.session.forget_in_flight(|source| matches!(source, Source::Group(other, _) if other == key));
+        let mut command = None;
+        let subscriber = client.outbox.subscriber;
+        let wake = self.groups.leave_replay(&group, filter, subscriber, &self.router, |group| {
+            command = match fate {
+                CursorFate::Kept => self.cursors.put_back(group.key(), group.record()),
+                CursorFate::Deleted => self.cursors.remove(group.key()),
+            };
+        });
+        if let Some(outbox) = wake {
+            client.turn.push(&outbox, Item::Wake);
+        }
+        command
+    }
+}

@@ -1,0 +1,55 @@
+//! The will of a client: what is published when it goes without a word.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::codec;
+use crate::types::{ClientId, Message, MessageParts, QoS, Timestamp};
+
+/// A will, ready to be published.
+#[derive(Clone, Debug)]
+pub struct Will {
+    topic: String,
+    properties: Vec<u8>,
+    payload: Vec<u8>,
+    qos: QoS,
+    retain: bool,
+    expiry_secs: Option<u32>,
+    delay: Duration,
+    client_id: ClientId,
+}
+
+impl Will {
+    /// The will of a CONNECT.
+    pub fn new(will: codec::Will, client_id: ClientId) -> Self {
+        Self {
+            topic: will.topic,
+            properties: will.properties,
+            payload: will.payload,
+            qos: will.qos,
+            retain: will.retain,
+            expiry_secs: will.expiry_secs,
+            delay: Duration::from_secs(u64::from(will.delay_secs)),
+            client_id,
+        }
+    }
+
+    /// How long after the connection's end it is published, unless the session ends earlier [MQTT-3.1.3-9].
+    pub fn delay(&self) -> Duration {
+        self.delay
+    }
+
+    /// The message, published now.
+    pub fn message(&self, now: Timestamp) -> Arc<Message> {
+        let parts = MessageParts {
+            topic: &self.topic,
+            properties: &self.properties,
+            payload: &self.payload,
+            qos: self.qos,
+            retain: self.retain,
+            expiry_secs: self.expiry_secs,
+            received: now,
+        };
+        Arc::new(Message::new(parts, Some(self.client_id.clone())))
+    }
+}

@@ -1,0 +1,125 @@
+//! The state machine of one client: packets, outcomes and deliveries in; packets and actions out.
+//! Knows no socket, no clock, no other client.
+
+mod delivery;
+mod fault;
+mod inbound;
+mod link;
+mod outbound;
+mod receive;
+mod send;
+#[cfg(test)]
+mod tests;
+
+use bytes::BytesMut;
+
+use crate::codec::{self, Packet};
+use crate::types::{ClientId, Version};
+pub use delivery::{Delivery, EventPlace, Source, SubscriptionIds, SubscriptionKey};
+pub use fault::Fault;
+use inbound::Inbound;
+pub use inbound::{PublishOutcome, PublishToken};
+use link::Link;
+pub use link::LinkOptions;
+use outbound::Outbound;
+pub use receive::{Action, Incoming, IncomingTopic};
+pub use send::{DropReason, Sent};
+
+/// One client's session: what MQTT says outlives a connection, and the connection's own state while there is one.
+#[derive(Debug)]
+pub struct Session {
+    client_id: ClientId,
+    link: Box<Link>,
+    inbound: Inbound,
+    outbound: Outbound,
+    out: BytesMut,
+}
+
+impl Session {
+    /// A new session, with the options of its first connection.
+    pub fn new(client_id: ClientId, options: LinkOptions) -> Self {
+        Self {
+            client_id,
+            link: Box::new(Link::new(options)),
+            inbound: Inbound::default(),
+            outbound: Outbound::default(),
+            out: BytesMut::new(),
+        }
+    }
+
+    /// The client identifier.
+    pub fn client_id(&self) -> &ClientId {
+        &self.client_id
+    }
+
+    /// The protocol version of the connection.
+    pub fn version(&self) -> Version {
+        self.link.options.version
+    }
+
+    /// What the connection agreed on.
+    pub fn options(&self) -> &LinkOptions {
+        &self.link.options
+    }
+
+    /// A new connection continues the session: quotas and aliases start anew, what is in flight is to be resent.
+    pub fn resume(&mut self, options: LinkOptions) {
+        self.link = Box::new(Link::new(options));
+        self.out.clear();
+        self.inbound.connection_lost();
+        self.outbound.plan_resend();
+    }
+
+    /// The connection is gone. Messages of groups are forgotten: other members get them.
+    pub fn connection_lost(&mut self) {
+        self.out = BytesMut::new();
+        self.inbound.connection_lost();
+        self.outbound.forget(|source| matches!(source, Source::Group(..)));
+    }
+
+    /// The bytes that wait to be written to the connection.
+    pub fn output(&mut self) -> &mut BytesMut {
+        &mut self.out
+    }
+
+    /// How many more QoS 1 and 2 messages may be sent now.
+    pub fn send_quota(&self) -> u16 {
+        self.link.send_quota
+    }
+
+    /// How many QoS 1 and 2 messages wait for the client's acknowledgement.
+    pub fn in_flight(&self) -> usize {
+        self.outbound.len()
+    }
+
+    /// How many QoS 1 and 2 messages of the client wait for ours.
+    pub fn unacknowledged(&self) -> usize {
+        self.inbound.unacknowledged()
+    }
+
+    /// Forgets the in-flight messages of a subscription whose cursor goes on without this session.
+    pub fn forget_in_flight(&mut self, gone: impl Fn(Source) -> bool) {
+        self.outbound.forget(gone);
+    }
+
+    /// Writes a packet; leaves out reason strings and user properties where the client did not want them
+    /// [MQTT-3.1.2-29] or where they would make the packet too large for it [MQTT-3.1.2-24].
+    pub fn write(&mut self, packet: Packet<'_>) {
+        let options = &self.link.options;
+        let start = self.out.len();
+        let bare = !options.problem_information && !matches!(packet, Packet::ConnAck(_) | Packet::Disconnect(_));
+        let packet = if bare { send::without_diagnostics(packet) } else { packet };
+        let fits = codec::encode(&packet, options.version, &mut self.out).is_ok()
+            && self.out.len() - start <= options.client_maximum_packet_size as usize;
+        if fits {
+            return;
+        }
+        self.out.truncate(start);
+        let smaller = send::without_diagnostics(packet);
+        let fits = codec::encode(&smaller, options.version, &mut self.out).is_ok()
+            && self.out.len() - start <= options.client_maximum_packet_size as usize;
+        if !fits {
+            self.out.truncate(start);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Messages to the client that wait for an acknowledgement, by packet identifier and in the order they were sent.
+
+use std::collections::VecDeque;
+
+use ahash::AHashMap;
+
+use super::{Delivery, Source};
+use crate::types::{PacketId, QoS};
+
+/// How far an unacknowledged message has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// QoS 1, PUBACK is awaited.
+    AwaitPubAck,
+    /// QoS 2, PUBREC is awaited.
+    AwaitPubRec,
+    /// QoS 2, PUBREL was sent, PUBCOMP is awaited.
+    AwaitPubComp,
+}
+
+#[derive(Debug)]
+pub(super) struct InFlight {
+    pub delivery: Delivery,
+    pub stage: Stage,
+    order: u64,
+}
+
+/// The sending side of a session.
+#[derive(Debug, Default)]
+pub(super) struct Outbound {
+    in_flight: AHashMap<PacketId, InFlight>,
+    last_packet_id: u16,
+    next_order: u64,
+    resend: VecDeque<PacketId>,
+}
+
+impl Outbound {
+    pub fn len(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// A packet identifier that is not in use [MQTT-2.2.1-3]; `None` when all 65,535 are.
+    pub fn free_packet_id(&mut self) -> Option<PacketId> {
+        if self.in_flight.len() >= usize::from(u16::MAX) {
+            return None;
+        }
+        loop {
+            self.last_packet_id = self.last_packet_id.wrapping_add(1);
+            match PacketId::new(self.last_packet_id) {
+                Some(id) if !self.in_flight.contains_key(&id) => return Some(id),
+                _ => {}
+            }
+        }
+    }
+
+    pub fn insert(&mut self, packet_id: PacketId, delivery: Delivery) {
+        let stage = match delivery.qos {
+            QoS::ExactlyOnce => Stage::AwaitPubRec,
+            _ => Stage::AwaitPubAck,
+        };
+        let order = self.next_order;
+        self.next_order += 1;
+        let earlier = self.in_flight.insert(packet_id, InFlight { delivery, stage, order });
+        debug_assert!(earlier.is_none(), "a packet identifier is used once at a time");
+    }
+
+    pub fn get_mut(&mut self, packet_id: PacketId) -> Option<&mut InFlight> {
+        self.in_flight.get_mut(&packet_id)
+    }
+
+    /// Takes a message out if it stands at `stage`.
+    pub fn remove_at(&mut self, packet_id: PacketId, stage: Stage) -> Option<InFlight> {
+        if self.in_flight.get(&packet_id)?.stage != stage {
+            return None;
+        }
+        self.in_flight.remove(&packet_id)
+    }
+
+    /// Takes a message out at whatever stage.
+    pub fn remove(&mut self, packet_id: PacketId) -> Option<InFlight> {
+        self.in_flight.remove(&packet_id)
+    }
+
+    /// Everything in flight is to be sent again, in the original order [MQTT-4.4.0-1], [MQTT-4.6.0-1].
+    pub fn plan_resend(&mut self) {
+        let mut all: Vec<(u64, PacketId)> = self.in_flight.iter().map(|(id, entry)| (entry.order, *id)).collect();
+        all.sort_unstable();
+        self.resend = all.into_iter().map(|(_, id)| id).collect();
+    }
+
+    /// The next packet identifier to send again; stays until `resent`.
+    pub fn next_resend(&mut self) -> Option<PacketId> {
+        while let Some(&packet_id) = self.resend.front() {
+            if self.in_flight.contains_key(&packet_id) {
+                return Some(packet_id);
+            }
+            self.resend.pop_front();
+        }
+        None
+    }
+
+    pub fn resent(&mut self) {
+        self.resend.pop_front();
+    }
+
+    /// Forgets what `gone` names; for groups, whose messages go to other members.
+    pub fn forget(&mut self, gone: impl Fn(Source) -> bool) {
+        self.in_flight.retain(|_, entry| !gone(entry.delivery.source));
+    }
+}

@@ -1,0 +1,183 @@
+//! Packets from the client. Decides what they mean for the session; what they mean for others is an `Action`.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use super::inbound::Arrival;
+use super::outbound::Stage;
+use super::{Fault, PublishOutcome, PublishToken, Session, Source};
+use crate::codec::{Ack, Disconnect, Packet, Publish, Subscribe, Unsubscribe};
+use crate::types::{PacketId, QoS, ReasonCode, Version};
+
+/// What a packet asks of the rest of the broker.
+#[derive(Debug)]
+pub enum Action<'a> {
+    /// Nothing.
+    None,
+    /// A message to route and perhaps to store.
+    Publish(Incoming<'a>),
+    /// A delivery with a cursor was acknowledged for good.
+    Acked(Source),
+    /// SUBSCRIBE; the SUBACK is the broker's to write.
+    Subscribe(Subscribe),
+    /// UNSUBSCRIBE; the UNSUBACK is the broker's to write.
+    Unsubscribe(Unsubscribe),
+    /// DISCONNECT: nothing more comes.
+    Disconnect(Disconnect),
+}
+
+/// A PUBLISH that is no duplicate.
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    /// The packet.
+    pub publish: Publish<'a>,
+    /// The topic, aliases resolved.
+    pub topic: IncomingTopic<'a>,
+    /// Names it when its outcome is told; `None` at QoS 0.
+    pub token: Option<PublishToken>,
+}
+
+/// The topic of a PUBLISH: in the packet, or behind an alias.
+#[derive(Clone, Debug)]
+pub enum IncomingTopic<'a> {
+    /// It stood in the packet.
+    Plain(&'a str),
+    /// It was learned with an alias.
+    Aliased(Arc<str>),
+}
+
+impl Deref for IncomingTopic<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Plain(topic) => topic,
+            Self::Aliased(topic) => topic,
+        }
+    }
+}
+
+impl Session {
+    /// Handles one packet. An error ends the connection.
+    pub fn handle_packet<'a>(&mut self, packet: Packet<'a>) -> Result<Action<'a>, Fault> {
+        match packet {
+            Packet::Publish(publish) => self.handle_publish(publish),
+            Packet::PubAck(ack) => Ok(self.handle_puback(&ack)),
+            Packet::PubRec(ack) => Ok(self.handle_pubrec(&ack)),
+            Packet::PubRel(ack) => Ok(self.handle_pubrel(&ack)),
+            Packet::PubComp(ack) => Ok(self.handle_pubcomp(&ack)),
+            Packet::Subscribe(subscribe) => Ok(Action::Subscribe(subscribe)),
+            Packet::Unsubscribe(unsubscribe) => Ok(Action::Unsubscribe(unsubscribe)),
+            Packet::PingReq => {
+                self.write(Packet::PingResp);
+                Ok(Action::None)
+            }
+            Packet::Disconnect(disconnect) => Ok(Action::Disconnect(disconnect)),
+            // [MQTT-3.1.0-2]
+            Packet::Connect(_) => Err(Fault::protocol("a second CONNECT on one connection")),
+            Packet::Auth(_) => Err(Fault::protocol("AUTH without an authentication method in CONNECT")),
+            Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
+                Err(Fault::protocol("a packet that only a server sends"))
+            }
+        }
+    }
+
+    /// Takes note of what became of a PUBLISH and writes the acknowledgements whose turn it is.
+    pub fn handle_outcome(&mut self, token: PublishToken, outcome: PublishOutcome) -> Result<(), Fault> {
+        self.inbound.handle_outcome(token, outcome);
+        while let Some(ready) = self.inbound.next_ready() {
+            self.write_publish_ack(ready.packet_id, ready.qos, ready.outcome)?;
+        }
+        Ok(())
+    }
+
+    fn handle_publish<'a>(&mut self, publish: Publish<'a>) -> Result<Action<'a>, Fault> {
+        let topic = match publish.topic_alias {
+            Some(alias) => IncomingTopic::Aliased(self.link.resolve_alias(alias, publish.topic)?),
+            None => IncomingTopic::Plain(publish.topic),
+        };
+        let Some(packet_id) = publish.packet_id else {
+            return Ok(Action::Publish(Incoming { publish, topic, token: None }));
+        };
+        if publish.qos == QoS::AtLeastOnce && self.inbound.holds(packet_id) && self.version() == Version::V5 {
+            self.write(Packet::PubAck(Ack::new(packet_id, ReasonCode::PacketIdentifierInUse)));
+            return Ok(Action::None);
+        }
+        self.check_receive_maximum(packet_id)?;
+        match self.inbound.arrived(packet_id, publish.qos) {
+            Arrival::New(token) => Ok(Action::Publish(Incoming { publish, topic, token: Some(token) })),
+            Arrival::AlreadyPending => Ok(Action::None),
+            Arrival::AlreadyKnown => {
+                self.write(Packet::PubRec(Ack::new(packet_id, ReasonCode::Success)));
+                Ok(Action::None)
+            }
+        }
+    }
+
+    /// [MQTT-3.3.4-9]: more than Receive Maximum unacknowledged messages end the connection.
+    fn check_receive_maximum(&self, packet_id: PacketId) -> Result<(), Fault> {
+        let limited = self.version() == Version::V5 && !self.inbound.holds(packet_id);
+        if limited && self.inbound.unacknowledged() >= usize::from(self.link.options.server_receive_maximum) {
+            return Err(Fault::new(ReasonCode::ReceiveMaximumExceeded, "more unacknowledged PUBLISH packets than Receive Maximum"));
+        }
+        Ok(())
+    }
+
+    fn write_publish_ack(&mut self, packet_id: PacketId, qos: QoS, outcome: PublishOutcome) -> Result<(), Fault> {
+        if self.version() == Version::V3 && outcome.reason.is_error() {
+            // 3.1.1 has no way to refuse a PUBLISH but to close the connection (section 3.3.5).
+            return Err(Fault::new(outcome.reason, outcome.reason_string.unwrap_or_default()));
+        }
+        let mut ack = Ack::new(packet_id, outcome.reason);
+        ack.reason_string = outcome.reason_string;
+        if let Some(sequence) = outcome.sequence {
+            ack.user_properties.push(("es-seq".into(), sequence.to_string()));
+        }
+        self.write(if qos == QoS::AtLeastOnce { Packet::PubAck(ack) } else { Packet::PubRec(ack) });
+        Ok(())
+    }
+
+    fn handle_pubrel(&mut self, ack: &Ack) -> Action<'static> {
+        let known = self.inbound.release(ack.packet_id);
+        let reason = if known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
+        self.write(Packet::PubComp(Ack::new(ack.packet_id, reason)));
+        Action::None
+    }
+
+    fn handle_puback(&mut self, ack: &Ack) -> Action<'static> {
+        match self.outbound.remove_at(ack.packet_id, Stage::AwaitPubAck) {
+            Some(done) => self.finished(done.delivery.source),
+            None => Action::None,
+        }
+    }
+
+    fn handle_pubrec(&mut self, ack: &Ack) -> Action<'static> {
+        if ack.reason.is_error() {
+            return match self.outbound.remove_at(ack.packet_id, Stage::AwaitPubRec) {
+                Some(done) => self.finished(done.delivery.source),
+                None => Action::None,
+            };
+        }
+        let reason = match self.outbound.get_mut(ack.packet_id) {
+            Some(entry) if entry.stage != Stage::AwaitPubAck => {
+                entry.stage = Stage::AwaitPubComp;
+                ReasonCode::Success
+            }
+            _ => ReasonCode::PacketIdentifierNotFound,
+        };
+        self.write(Packet::PubRel(Ack::new(ack.packet_id, reason)));
+        Action::None
+    }
+
+    fn handle_pubcomp(&mut self, ack: &Ack) -> Action<'static> {
+        match self.outbound.remove_at(ack.packet_id, Stage::AwaitPubComp) {
+            Some(done) => self.finished(done.delivery.source),
+            None => Action::None,
+        }
+    }
+
+    fn finished(&mut self, source: Source) -> Action<'static> {
+        self.link.give_back_quota();
+        if source.has_cursor() { Action::Acked(source) } else { Action::None }
+    }
+}

@@ -1,0 +1,159 @@
+//! Messages to the client: flow control, packet identifiers, aliases, size. Knows no queue.
+
+use super::outbound::Stage;
+use super::{Delivery, Session, Source};
+use crate::codec::{self, Ack, EventProperties, Packet};
+use crate::topic::channel_name;
+use crate::types::{PacketId, QoS, ReasonCode, Timestamp, Version};
+
+/// What became of a delivery.
+#[derive(Debug)]
+pub enum Sent {
+    /// It is in the output.
+    Written,
+    /// The client takes no more unacknowledged messages now; the delivery comes back.
+    Blocked(Delivery),
+    /// It will not be sent.
+    Dropped(DropReason),
+}
+
+/// Why a delivery is not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropReason {
+    /// Its Message Expiry Interval is over [MQTT-3.3.2-5].
+    Expired,
+    /// It is larger than the client's Maximum Packet Size [MQTT-3.1.2-25].
+    TooLarge,
+}
+
+impl Session {
+    /// Whether a message of this QoS could go out now.
+    pub fn can_send(&self, qos: QoS) -> bool {
+        qos == QoS::AtMostOnce || self.link.send_quota > 0
+    }
+
+    /// Sends one message.
+    pub fn send(&mut self, delivery: Delivery, now: Timestamp) -> Sent {
+        let Some(expiry_secs) = delivery.message.remaining_expiry(now) else {
+            return Sent::Dropped(DropReason::Expired);
+        };
+        if !self.can_send(delivery.qos) {
+            return Sent::Blocked(delivery);
+        }
+        let packet_id = match delivery.qos {
+            QoS::AtMostOnce => None,
+            _ => match self.outbound.free_packet_id() {
+                Some(packet_id) => Some(packet_id),
+                None => return Sent::Blocked(delivery),
+            },
+        };
+        if !self.write_publish(&delivery, packet_id, false, expiry_secs) {
+            return Sent::Dropped(DropReason::TooLarge);
+        }
+        if let Some(packet_id) = packet_id {
+            self.link.send_quota -= 1;
+            self.outbound.insert(packet_id, delivery);
+        }
+        Sent::Written
+    }
+
+    /// Sends again what was in flight when the connection was lost, as far as the client takes it.
+    /// Returns the sources of those that no longer fit the client's Maximum Packet Size; they are done.
+    pub fn resend(&mut self, now: Timestamp, output_limit: usize) -> Vec<Source> {
+        let mut done = Vec::new();
+        while let Some(packet_id) = self.outbound.next_resend() {
+            if self.out.len() >= output_limit {
+                break;
+            }
+            let Some(entry) = self.outbound.get_mut(packet_id) else { break };
+            if entry.stage == Stage::AwaitPubComp {
+                self.write(Packet::PubRel(Ack::new(packet_id, ReasonCode::Success)));
+            } else if self.link.send_quota == 0 {
+                break;
+            } else {
+                let delivery = entry.delivery.clone();
+                done.extend(self.resend_publish(packet_id, &delivery, now));
+            }
+            self.outbound.resent();
+        }
+        done
+    }
+
+    /// Whether everything that was in flight has been sent again; new messages wait for that [MQTT-4.6.0-1].
+    pub fn resend_is_complete(&mut self) -> bool {
+        self.outbound.next_resend().is_none()
+    }
+
+    fn resend_publish(&mut self, packet_id: PacketId, delivery: &Delivery, now: Timestamp) -> Option<Source> {
+        // Its delivery was begun in time, so it is completed even past its expiry.
+        let expiry_secs = delivery.message.remaining_expiry(now).unwrap_or(Some(1));
+        if self.write_publish(delivery, Some(packet_id), true, expiry_secs) {
+            self.link.send_quota -= 1;
+            return None;
+        }
+        self.outbound.remove(packet_id);
+        Some(delivery.source)
+    }
+
+    fn write_publish(&mut self, delivery: &Delivery, packet_id: Option<PacketId>, dup: bool, expiry_secs: Option<u32>) -> bool {
+        let options = self.link.options;
+        let message = &delivery.message;
+        let topic = self.link.outgoing_topic(message.topic());
+        let channel = match delivery.event {
+            Some(_) if options.version == Version::V5 => channel_name(message.topic()),
+            _ => String::new(),
+        };
+        let event = delivery.event.filter(|_| options.version == Version::V5).map(|place| EventProperties {
+            sequence: place.sequence,
+            time: place.time,
+            channel: &channel,
+            redelivered: place.redelivered,
+        });
+        let mut wire = codec::Delivery {
+            message,
+            dup,
+            qos: delivery.qos,
+            retain: delivery.retain,
+            packet_id,
+            expiry_secs,
+            topic_alias: topic.alias,
+            send_topic: topic.send_topic,
+            subscription_ids: &delivery.subscription_ids,
+            event,
+        };
+        let limit = options.client_maximum_packet_size as usize;
+        if limit < u32::MAX as usize && codec::delivery_len(&wire, options.version) > limit {
+            wire.event = None;
+            if codec::delivery_len(&wire, options.version) > limit {
+                return false;
+            }
+        }
+        codec::encode_delivery(&wire, options.version, &mut self.out);
+        self.link.remember_alias(message.topic(), topic);
+        true
+    }
+}
+
+/// The packet without reason string and user properties.
+pub(super) fn without_diagnostics(mut packet: Packet<'_>) -> Packet<'_> {
+    match &mut packet {
+        Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubRel(ack) | Packet::PubComp(ack) => {
+            ack.reason_string = None;
+            ack.user_properties.clear();
+        }
+        Packet::SubAck(ack) | Packet::UnsubAck(ack) => {
+            ack.reason_string = None;
+            ack.user_properties.clear();
+        }
+        Packet::ConnAck(ack) => {
+            ack.reason_string = None;
+            ack.user_properties.clear();
+        }
+        Packet::Disconnect(disconnect) => {
+            disconnect.reason_string = None;
+            disconnect.user_properties.clear();
+        }
+        _ => {}
+    }
+    packet
+}
