@@ -212,7 +212,7 @@ fn bounds<T: TryInto<u64> + Copy>(range: &RangeInclusive<T>) -> (u64, u64) {
     (bound(*range.start()), bound(*range.end()))
 }
 
-fn between<T: PartialEq + From64>(first: T, last: T, show: impl Fn(T) -> String) -> String {
+fn between<T: PartialEq + Bound>(first: T, last: T, show: impl Fn(T) -> String) -> String {
     if last == T::UNBOUNDED {
         format!("of at least {}", show(first))
     } else {
@@ -221,15 +221,15 @@ fn between<T: PartialEq + From64>(first: T, last: T, show: impl Fn(T) -> String)
 }
 
 /// What has a value that means "no upper bound" in a range.
-trait From64 {
+trait Bound {
     const UNBOUNDED: Self;
 }
 
-impl From64 for u64 {
+impl Bound for u64 {
     const UNBOUNDED: Self = Self::MAX;
 }
 
-impl From64 for Duration {
+impl Bound for Duration {
     const UNBOUNDED: Self = Self::MAX;
 }
 
