@@ -119,13 +119,16 @@ impl FromStr for Address {
 /// Reads `[[listeners]]`, or `REWINDMQ__LISTENERS` with addresses between commas.
 pub(super) fn read_listeners(listeners: &mut Vec<Listener>, reader: &mut Reader<'_, '_>) {
     reader.tables("listeners", listeners, Listener::default);
+    if listeners.is_empty() {
+        reader.refuse("listeners", NO_LISTENER);
+    }
     reader.variable("listeners", listeners, |given| {
         let addresses = value::list(address)(given)?;
+        if addresses.is_empty() {
+            return Err(NO_LISTENER.to_owned());
+        }
         Ok(addresses.into_iter().map(|address| Listener { address }).collect())
     });
-    if listeners.is_empty() {
-        reader.refuse("listeners", "expected at least one listener, found an empty list");
-    }
 }
 
 fn address(given: &Given<'_>) -> Result<Address, String> {
@@ -144,6 +147,8 @@ fn is_host(host: &str) -> bool {
         |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
     host.split('.').all(label)
 }
+
+const NO_LISTENER: &str = "expected at least one listener, found an empty list";
 
 #[cfg(test)]
 mod tests {

@@ -27,6 +27,7 @@ pub use process::{Log, LogFormat, Runtime};
 pub use session::{DuplicateClientId, Retained, Session};
 pub use shared::{Shared, SharedRule, SharedStrategy};
 pub use store::{Retention, Store, StoreRule};
+pub use value::{show_duration, show_size};
 
 use reader::{Reader, Section, Sources};
 
@@ -67,66 +68,57 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The defaults, then `file`, then those of `variables` that begin with `REWINDMQ__`; a later one wins.
+    /// The defaults, then `file`, then those of `variables` that begin with `REWINDMQ__`, then what `flags` changes; a
+    /// later one wins.
     ///
     /// # Errors
     /// All faults that were found, in the order of the file's lines and then of the variables' names.
     pub fn load(
         file: Option<&Path>,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
+        flags: impl FnOnce(&mut Self),
     ) -> Result<Self, ConfigErrors> {
-        match file {
-            None => Self::read_from(None, variables),
-            Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?;
-                Self::read_from(Some((path, &text)), variables)
-            }
-        }
+        let Some(path) = file else {
+            return Self::read_from(None, variables, flags);
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?;
+        Self::read_from(Some((path, &text)), variables, flags)
     }
 
-    /// The defaults, then `text`; `path` is what the errors call it.
-    ///
-    /// # Errors
-    /// All faults that were found, in the order of the lines.
-    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigErrors> {
-        Self::read_from(Some((path, text)), [])
+    fn read_from(
+        file: Option<(&Path, &str)>,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+        flags: impl FnOnce(&mut Self),
+    ) -> Result<Self, ConfigErrors> {
+        let mut config = Self::default();
+        let mut sources = Sources::new(file, variables);
+        let document = sources.document()?;
+        sources.read(document.get_ref(), &mut config);
+        sources.finish()?;
+        flags(&mut config);
+        ConfigErrors::unless_empty(config.clashes())?;
+        Ok(config)
     }
 
-    /// Refuses what no single option shows to be impossible.
-    ///
-    /// # Errors
-    /// One error for each address that two listeners claim.
-    pub fn check(&self) -> Result<(), ConfigErrors> {
+    /// Addresses that two listeners claim: what no single option shows to be impossible.
+    fn clashes(&self) -> Vec<ConfigError> {
         let http = self.http.enabled.then_some(("http.address", &self.http.address));
         let mqtt = self
             .listeners
             .iter()
             .map(|listener| ("listeners.address", &listener.address));
         let mut seen: Vec<&Address> = Vec::new();
-        let mut errors = Vec::new();
+        let mut clashes = Vec::new();
         for (key, address) in mqtt.chain(http) {
             if address.port != 0 && seen.contains(&address) {
-                errors.push(ConfigError::whole(
+                clashes.push(ConfigError::whole(
                     key,
-                    format!("{address} is taken twice; each listener needs its own port"),
+                    format!("{address} is taken twice; give each listener its own port"),
                 ));
             }
             seen.push(address);
         }
-        ConfigErrors::unless_empty(errors)
-    }
-
-    fn read_from(
-        file: Option<(&Path, &str)>,
-        variables: impl IntoIterator<Item = (OsString, OsString)>,
-    ) -> Result<Self, ConfigErrors> {
-        let mut config = Self::default();
-        let mut sources = Sources::new(file, variables);
-        let document = sources.document(file.map_or("", |(_, text)| text))?;
-        sources.read(document.get_ref(), &mut config);
-        sources.finish()?;
-        config.check()?;
-        Ok(config)
+        clashes
     }
 }
 

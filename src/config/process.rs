@@ -60,13 +60,24 @@ fn level(given: &Given<'_>) -> Result<String, String> {
     let text = given
         .text()
         .ok_or_else(|| given.instead_of("a log level such as \"info\""))?;
-    for part in text.split(',') {
-        let level = part.rsplit_once('=').map_or(part, |(_, level)| level).trim();
+    let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+    for part in &parts {
+        let (target, level) = part
+            .split_once('=')
+            .map_or((None, *part), |(target, level)| (Some(target), level));
         if !LEVELS.contains(&level) {
-            return Err(suggest::word(level, LEVELS.iter().copied()));
+            return Err(suggest::word(level, LEVELS.into_iter()));
+        }
+        let path = |target: &str| {
+            target
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
+        };
+        if target.is_some_and(|target| target.is_empty() || !path(target)) {
+            return Err(given.instead_of("a part of the broker before =, such as \"rewindmq::store=debug\""));
         }
     }
-    Ok(text.to_owned())
+    Ok(parts.join(","))
 }
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];

@@ -23,7 +23,7 @@ pub(super) struct Sources<'a> {
     file: Option<(&'a Path, &'a str)>,
     /// Those that no option has asked for yet.
     variables: BTreeMap<String, Option<String>>,
-    /// Variables that exist.
+    /// Every variable that an option asked for.
     names: BTreeSet<String>,
     errors: Vec<ConfigError>,
 }
@@ -66,8 +66,8 @@ impl<'a> Sources<'a> {
     ///
     /// # Errors
     /// What is not TOML; nothing else is looked at then.
-    pub(super) fn document<'t>(&self, text: &'t str) -> Result<Spanned<DeTable<'t>>, ConfigErrors> {
-        let (document, faults) = DeTable::parse_recoverable(text);
+    pub(super) fn document(&self) -> Result<Spanned<DeTable<'a>>, ConfigErrors> {
+        let (document, faults) = DeTable::parse_recoverable(self.file.map_or("", |(_, text)| text));
         let mut errors: Vec<ConfigError> = Vec::new();
         for fault in faults {
             let place = self.place(fault.span());
@@ -112,6 +112,12 @@ impl<'a> Sources<'a> {
             });
         }
         ConfigErrors::unless_empty(self.errors)
+    }
+
+    /// The names of all variables that options have.
+    #[cfg(test)]
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(|name| name.trim_start_matches(VARIABLE_PREFIX))
     }
 
     fn place(&self, span: Option<Range<usize>>) -> Place {

@@ -279,7 +279,8 @@ fn parse_duration(text: &str) -> Option<Duration> {
     if text.trim().is_empty() { None } else { Some(total) }
 }
 
-fn show_size(bytes: u64) -> String {
+/// A number of bytes in the largest binary unit that divides it, as it can stand in the file: `64KiB`.
+pub fn show_size(bytes: u64) -> String {
     let unit = SIZES
         .iter()
         .filter(|(name, _)| name.contains('i'))
@@ -287,7 +288,8 @@ fn show_size(bytes: u64) -> String {
     unit.map_or_else(|| bytes.to_string(), |(name, size)| format!("{}{name}", bytes / size))
 }
 
-fn show_duration(duration: Duration) -> String {
+/// A duration in the largest unit that divides it, as it can stand in the file: `7d`.
+pub fn show_duration(duration: Duration) -> String {
     let nanos = duration.as_nanos();
     let unit = DURATIONS.iter().find(|(_, unit)| nanos != 0 && nanos % unit == 0);
     unit.map_or_else(|| "0".to_owned(), |(name, unit)| format!("{}{name}", nanos / unit))
