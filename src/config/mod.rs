@@ -12,6 +12,7 @@ mod session;
 mod shared;
 mod store;
 mod suggest;
+mod units;
 mod value;
 
 #[cfg(test)]
@@ -27,7 +28,7 @@ pub use process::{Log, LogFormat, Runtime};
 pub use session::{DuplicateClientId, Retained, Session};
 pub use shared::{Shared, SharedRule, SharedStrategy};
 pub use store::{Retention, Store, StoreRule};
-pub use value::{show_duration, show_size};
+pub use units::{show_duration, show_size};
 
 use reader::{Reader, Section, Sources};
 

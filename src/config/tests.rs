@@ -111,12 +111,13 @@ fn a_file_replaces_what_it_names_and_nothing_else() {
         "#,
     )
     .expect("valid");
-    let mut expected = Config::default();
-    expected.listeners = ["10.0.0.1:1884", "127.0.0.1:1885"]
-        .map(|address| Listener {
-            address: address.parse().expect("an address"),
-        })
-        .to_vec();
+    let listener = |address: &str| Listener {
+        address: address.parse().expect("an address"),
+    };
+    let mut expected = Config {
+        listeners: ["10.0.0.1:1884", "127.0.0.1:1885"].map(listener).to_vec(),
+        ..Config::default()
+    };
     expected.http.enabled = false;
     expected.store.path = "/var/lib/rewindmq".into();
     expected.store.max_bytes = None;
