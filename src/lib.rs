@@ -1,5 +1,7 @@
 //! RewindMQ: an MQTT 5 and 3.1.1 broker whose every topic can be rewound.
 
+pub mod admin;
+pub mod cli;
 pub mod codec;
 pub mod config;
 pub mod cursor;

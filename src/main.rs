@@ -1,3 +1,35 @@
 //! The `rewindmq` program.
 
-fn main() {}
+use std::env;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use rewindmq::cli::{self, Args, Invocation};
+
+fn main() -> ExitCode {
+    match cli::parse_args() {
+        Invocation::Run(args) => run(&args),
+        Invocation::Check(args) => check(&args),
+    }
+}
+
+fn run(args: &Args) -> ExitCode {
+    let config = match cli::load(args, env::vars_os()) {
+        Ok(config) => config,
+        Err(errors) => return say(io::stderr(), &format!("{errors}\n"), ExitCode::FAILURE),
+    };
+    cli::start_log(&config.log);
+    ExitCode::SUCCESS
+}
+
+fn check(args: &Args) -> ExitCode {
+    match cli::load(args, env::vars_os()) {
+        Ok(config) => say(io::stdout(), &cli::summary(&config), ExitCode::SUCCESS),
+        Err(errors) => say(io::stderr(), &format!("{errors}\n"), ExitCode::FAILURE),
+    }
+}
+
+/// Writes a text; one that cannot be written is a failure.
+fn say(mut to: impl Write, text: &str, code: ExitCode) -> ExitCode {
+    to.write_all(text.as_bytes()).map_or(ExitCode::FAILURE, |()| code)
+}

@@ -1,1 +1,137 @@
-//! Under construction.
+//! What the operator wants: one tree of options, already valid when loaded. Knows no part that uses it.
+//!
+//! An option is one line in its section's `read`: that line names its key, its field and what may stand in it, and it
+//! serves the file, the environment and the test that compares `conf/rewindmq.toml` with the defaults.
+
+mod error;
+mod filter;
+mod listen;
+mod process;
+mod reader;
+mod session;
+mod shared;
+mod store;
+mod suggest;
+mod units;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::path::Path;
+
+pub use error::{ConfigError, ConfigErrors, Place};
+pub use filter::check_filter;
+pub use listen::{Address, Http, Listener};
+pub use process::{Log, LogFormat, Runtime};
+pub use session::{DuplicateClientId, Retained, Session};
+pub use shared::{Shared, SharedRule, SharedStrategy};
+pub use store::{Retention, Store, StoreRule};
+pub use units::{show_duration, show_size};
+
+use reader::{Reader, Section, Sources};
+
+/// Every option of the broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// `[[listeners]]`: where MQTT clients connect; at least one.
+    pub listeners: Vec<Listener>,
+    /// `[http]`: where metrics are read.
+    pub http: Http,
+    /// `[store]`: the event store.
+    pub store: Store,
+    /// `[session]`: what one client may ask of the broker.
+    pub session: Session,
+    /// `[retained]`: retained messages.
+    pub retained: Retained,
+    /// `[shared]`: shared subscriptions without a replay.
+    pub shared: Shared,
+    /// `[runtime]`: the process.
+    pub runtime: Runtime,
+    /// `[log]`: what the broker says on standard error.
+    pub log: Log,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listeners: vec![Listener::default()],
+            http: Http::default(),
+            store: Store::default(),
+            session: Session::default(),
+            retained: Retained::default(),
+            shared: Shared::default(),
+            runtime: Runtime::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The defaults, then `file`, then those of `variables` that begin with `REWINDMQ__`, then what `flags` changes; a
+    /// later one wins.
+    ///
+    /// # Errors
+    /// All faults that were found, in the order of the file's lines and then of the variables' names.
+    pub fn load(
+        file: Option<&Path>,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+        flags: impl FnOnce(&mut Self),
+    ) -> Result<Self, ConfigErrors> {
+        let Some(path) = file else {
+            return Self::read_from(None, variables, flags);
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?;
+        Self::read_from(Some((path, &text)), variables, flags)
+    }
+
+    fn read_from(
+        file: Option<(&Path, &str)>,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+        flags: impl FnOnce(&mut Self),
+    ) -> Result<Self, ConfigErrors> {
+        let mut config = Self::default();
+        let mut sources = Sources::new(file, variables);
+        let document = sources.document()?;
+        sources.read(document.get_ref(), &mut config);
+        sources.finish()?;
+        flags(&mut config);
+        ConfigErrors::unless_empty(config.clashes())?;
+        Ok(config)
+    }
+
+    /// Addresses that two listeners claim: what no single option shows to be impossible.
+    fn clashes(&self) -> Vec<ConfigError> {
+        let http = self.http.enabled.then_some(("http.address", &self.http.address));
+        let mqtt = self
+            .listeners
+            .iter()
+            .map(|listener| ("listeners.address", &listener.address));
+        let mut seen: Vec<&Address> = Vec::new();
+        let mut clashes = Vec::new();
+        for (key, address) in mqtt.chain(http) {
+            if address.port != 0 && seen.contains(&address) {
+                clashes.push(ConfigError::whole(
+                    key,
+                    format!("{address} is taken twice; give each listener its own port"),
+                ));
+            }
+            seen.push(address);
+        }
+        clashes
+    }
+}
+
+impl Section for Config {
+    fn read(&mut self, reader: &mut Reader<'_, '_>) {
+        listen::read_listeners(&mut self.listeners, reader);
+        reader.section("http", &mut self.http);
+        reader.section("store", &mut self.store);
+        reader.section("session", &mut self.session);
+        reader.section("retained", &mut self.retained);
+        reader.section("shared", &mut self.shared);
+        reader.section("runtime", &mut self.runtime);
+        reader.section("log", &mut self.log);
+    }
+}

@@ -1,1 +1,277 @@
-//! Under construction.
+//! Every metric named, described and registered in one place. Knows neither who counts nor who reads.
+//!
+//! Handles are made once and cost an atomic operation each; nothing is looked up by name while the broker runs. The
+//! recorder is never installed for the process, so that several brokers can live in one.
+
+mod labels;
+mod page;
+
+use metrics::{Counter, Gauge, Histogram};
+
+pub use labels::{DeliveryKind, DropReason, Family, Label, RefusalReason};
+pub use page::MetricsPage;
+
+use crate::types::{QoS, Timestamp};
+use page::Registrar;
+
+/// A handle of every metric.
+#[derive(Clone)]
+pub struct Metrics {
+    /// Clients connected now.
+    pub connections: Gauge,
+    /// Connections that were accepted by a CONNACK.
+    pub connections_total: Counter,
+    /// Connections that were closed before they were accepted.
+    pub connections_refused: Family<RefusalReason>,
+    /// Sessions, of connected and of absent clients.
+    pub sessions: Gauge,
+    /// Subscriptions of all sessions.
+    pub subscriptions: Gauge,
+    /// Control packets received.
+    pub packets_received: Counter,
+    /// Control packets sent.
+    pub packets_sent: Counter,
+    /// Bytes read from connections.
+    pub bytes_received: Counter,
+    /// Bytes written to connections.
+    pub bytes_sent: Counter,
+    /// PUBLISH packets received, by QoS.
+    pub messages_received: Family<QoS>,
+    /// Payload bytes of the PUBLISH packets received.
+    pub message_bytes_received: Counter,
+    /// PUBLISH packets sent, by QoS.
+    pub messages_sent: Family<QoS>,
+    /// Payload bytes of the PUBLISH packets sent.
+    pub message_bytes_sent: Counter,
+    /// Messages given to sessions.
+    pub deliveries: Family<DeliveryKind>,
+    /// Messages that somebody did not get.
+    pub dropped: Family<DropReason>,
+    /// Messages sent again, under the same packet identifier or a new one.
+    pub redeliveries: Counter,
+    /// Connections closed for a malformed packet or a protocol error.
+    pub protocol_errors: Counter,
+    /// Will messages published.
+    pub wills_published: Counter,
+    /// Retained messages.
+    pub retained_messages: Gauge,
+    /// Channels of the event store.
+    pub channels: Gauge,
+    /// Cursors on the event store.
+    pub cursors: Gauge,
+    /// Records committed to the event store.
+    pub store_records: Counter,
+    /// Bytes of the records committed to the event store.
+    pub store_bytes: Counter,
+    /// Bytes of the store that are in use.
+    pub store_used_bytes: Gauge,
+    /// Seconds that a commit took.
+    pub store_commit_seconds: Histogram,
+    /// Records in a commit.
+    pub store_batch_records: Histogram,
+    /// Writes that the store failed.
+    pub store_errors: Counter,
+    /// Records removed by retention.
+    pub store_trimmed_records: Counter,
+    /// Events that retention removed before a cursor had passed them.
+    pub retention_lost_events: Counter,
+}
+
+impl Metrics {
+    /// All metrics at zero, and the page they are read from. `started` is when the broker was started.
+    pub fn new(started: Timestamp) -> (Self, MetricsPage) {
+        let to = Registrar::new(&[
+            (COMMIT_SECONDS, COMMIT_SECONDS_BUCKETS),
+            (BATCH_RECORDS, BATCH_RECORDS_BUCKETS),
+        ]);
+        let version = [("version", env!("CARGO_PKG_VERSION"))];
+        to.labelled_gauge(
+            "rewindmq_build_info",
+            "1; the label tells the broker's version.",
+            &version,
+        )
+        .set(1);
+        let start_time = to.gauge(
+            "rewindmq_start_time_seconds",
+            "When the broker was started, in Unix seconds.",
+        );
+        start_time.set(seconds(started));
+        let metrics = Self {
+            connections: to.gauge("rewindmq_connections", "Clients connected now."),
+            connections_total: to.counter("rewindmq_connections_total", "Connections accepted by a CONNACK."),
+            connections_refused: to.family(
+                "rewindmq_connections_refused_total",
+                "Connections closed before they were accepted, by reason.",
+            ),
+            sessions: to.gauge("rewindmq_sessions", "Sessions, of connected and of absent clients."),
+            subscriptions: to.gauge("rewindmq_subscriptions", "Subscriptions of all sessions."),
+            packets_received: to.counter("rewindmq_packets_received_total", "MQTT packets received."),
+            packets_sent: to.counter("rewindmq_packets_sent_total", "MQTT packets sent."),
+            bytes_received: to.counter("rewindmq_bytes_received_total", "Bytes read from MQTT connections."),
+            bytes_sent: to.counter("rewindmq_bytes_sent_total", "Bytes written to MQTT connections."),
+            messages_received: to.family("rewindmq_messages_received_total", "PUBLISH packets received, by QoS."),
+            message_bytes_received: to.counter(
+                "rewindmq_message_bytes_received_total",
+                "Payload bytes of the PUBLISH packets received.",
+            ),
+            messages_sent: to.family("rewindmq_messages_sent_total", "PUBLISH packets sent, by QoS."),
+            message_bytes_sent: to.counter(
+                "rewindmq_message_bytes_sent_total",
+                "Payload bytes of the PUBLISH packets sent.",
+            ),
+            deliveries: to.family(
+                "rewindmq_deliveries_total",
+                "Messages given to sessions: live, from a replay, or retained ones at a subscription.",
+            ),
+            dropped: to.family(
+                "rewindmq_dropped_total",
+                "Messages that somebody did not get, by reason.",
+            ),
+            redeliveries: to.counter(
+                "rewindmq_redeliveries_total",
+                "Messages sent again because they had not been acknowledged.",
+            ),
+            protocol_errors: to.counter(
+                "rewindmq_protocol_errors_total",
+                "Connections closed for a malformed packet or a protocol error.",
+            ),
+            wills_published: to.counter("rewindmq_wills_published_total", "Will messages published."),
+            retained_messages: to.gauge("rewindmq_retained_messages", "Retained messages."),
+            channels: to.gauge("rewindmq_channels", "Channels of the event store."),
+            cursors: to.gauge("rewindmq_cursors", "Cursors on the event store."),
+            store_records: to.counter("rewindmq_store_records_total", "Records committed to the event store."),
+            store_bytes: to.counter(
+                "rewindmq_store_bytes_total",
+                "Bytes of the records committed to the event store.",
+            ),
+            store_used_bytes: to.gauge("rewindmq_store_used_bytes", "Bytes of the event store that are in use."),
+            store_commit_seconds: to.histogram(COMMIT_SECONDS, "Seconds that a commit of the event store took."),
+            store_batch_records: to.histogram(BATCH_RECORDS, "Records in a commit of the event store."),
+            store_errors: to.counter("rewindmq_store_errors_total", "Writes that the event store failed."),
+            store_trimmed_records: to.counter("rewindmq_store_trimmed_records_total", "Records removed by retention."),
+            retention_lost_events: to.counter(
+                "rewindmq_retention_lost_events_total",
+                "Events that retention removed before a cursor had passed them.",
+            ),
+        };
+        (metrics, to.page())
+    }
+}
+
+/// Seconds with their fraction; a gauge holds an f64, exact to a microsecond here.
+fn seconds(time: Timestamp) -> f64 {
+    time.0 as f64 / 1e9
+}
+
+const COMMIT_SECONDS: &str = "rewindmq_store_commit_seconds";
+const BATCH_RECORDS: &str = "rewindmq_store_batch_records";
+const COMMIT_SECONDS_BUCKETS: &[f64] = &[
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+];
+const BATCH_RECORDS_BUCKETS: &[f64] = &[
+    1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0, 50_000.0,
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn page() -> (Metrics, MetricsPage) {
+        Metrics::new(Timestamp(1_500_000_000))
+    }
+
+    /// Lines that begin with `# TYPE` or `# HELP`, by the metric's name.
+    fn headers(text: &str, kind: &str) -> BTreeMap<String, String> {
+        let lines = text.lines().filter_map(|line| line.strip_prefix(kind));
+        lines
+            .filter_map(|line| line.split_once(' '))
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn every_metric_is_on_the_page_from_the_start_with_help_and_type() {
+        let (_metrics, page) = page();
+        let text = page.render();
+        let (help, types) = (headers(&text, "# HELP "), headers(&text, "# TYPE "));
+        let expected = [
+            ("build_info", "gauge"),
+            ("bytes_received_total", "counter"),
+            ("bytes_sent_total", "counter"),
+            ("channels", "gauge"),
+            ("connections", "gauge"),
+            ("connections_refused_total", "counter"),
+            ("connections_total", "counter"),
+            ("cursors", "gauge"),
+            ("deliveries_total", "counter"),
+            ("dropped_total", "counter"),
+            ("message_bytes_received_total", "counter"),
+            ("message_bytes_sent_total", "counter"),
+            ("messages_received_total", "counter"),
+            ("messages_sent_total", "counter"),
+            ("packets_received_total", "counter"),
+            ("packets_sent_total", "counter"),
+            ("protocol_errors_total", "counter"),
+            ("redeliveries_total", "counter"),
+            ("retained_messages", "gauge"),
+            ("retention_lost_events_total", "counter"),
+            ("sessions", "gauge"),
+            ("start_time_seconds", "gauge"),
+            ("store_batch_records", "histogram"),
+            ("store_bytes_total", "counter"),
+            ("store_commit_seconds", "histogram"),
+            ("store_errors_total", "counter"),
+            ("store_records_total", "counter"),
+            ("store_trimmed_records_total", "counter"),
+            ("store_used_bytes", "gauge"),
+            ("subscriptions", "gauge"),
+            ("wills_published_total", "counter"),
+        ];
+        let expected = expected.map(|(name, kind)| (format!("rewindmq_{name}"), kind.to_owned()));
+        assert_eq!(types, BTreeMap::from(expected), "{text}");
+        assert!(help.values().all(|help| help.ends_with('.')), "{help:?}");
+        assert!(help.keys().eq(types.keys()), "{text}");
+    }
+
+    #[test]
+    fn names_tell_their_kind() {
+        let (_metrics, page) = page();
+        for (name, kind) in headers(&page.render(), "# TYPE ") {
+            assert_eq!(name.ends_with("_total"), kind == "counter", "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_counted_is_shown_with_its_label() {
+        let (metrics, page) = page();
+        metrics.messages_received.of(QoS::ExactlyOnce).increment(3);
+        metrics.dropped.of(DropReason::QueueFull).increment(1);
+        metrics.deliveries.of(DeliveryKind::Replay).increment(7);
+        metrics.connections.set(5);
+        metrics.store_commit_seconds.record(0.002);
+        let text = page.render();
+        for line in [
+            "rewindmq_messages_received_total{qos=\"2\"} 3",
+            "rewindmq_messages_received_total{qos=\"0\"} 0",
+            "rewindmq_dropped_total{reason=\"queue_full\"} 1",
+            "rewindmq_deliveries_total{kind=\"replay\"} 7",
+            "rewindmq_connections 5",
+            "rewindmq_start_time_seconds 1.5",
+            "rewindmq_store_commit_seconds_bucket{le=\"0.001\"} 0",
+            "rewindmq_store_commit_seconds_bucket{le=\"0.0025\"} 1",
+            "rewindmq_store_commit_seconds_count 1",
+            concat!("rewindmq_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn two_brokers_in_one_process_count_apart() {
+        let ((first, _), (_second, page)) = (page(), page());
+        first.wills_published.increment(1);
+        assert!(page.render().contains("rewindmq_wills_published_total 0"));
+    }
+}

@@ -1,0 +1,186 @@
+//! The command line: flags into a configuration, a configuration into a summary. Starts nothing but the log.
+
+mod log;
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{
+    Address, Config, ConfigErrors, Listener, Retention, Store, check_filter, show_duration, show_size,
+};
+
+pub use log::start_log;
+
+/// What the user asks the program to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Invocation {
+    /// Run the broker.
+    Run(Args),
+    /// Say whether the broker would start with these arguments.
+    Check(Args),
+}
+
+/// Where the configuration comes from, and the options that the command line sets.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct Args {
+    /// Configuration file [default: none, or what REWINDMQ_CONFIG names]
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Listen for MQTT clients here instead (PORT for loopback, :PORT, HOST:PORT, [IPV6]:PORT); repeatable
+    #[arg(short, long, value_name = "ADDR")]
+    pub listen: Vec<Address>,
+    /// Serve /metrics here instead
+    #[arg(long, value_name = "ADDR")]
+    pub http: Option<Address>,
+    /// Folder of the event store
+    #[arg(short, long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Store the messages whose topics match, with the default retention; repeatable
+    #[arg(short, long, value_name = "FILTER", value_parser = filter)]
+    pub store: Vec<String>,
+}
+
+/// The arguments of this process; faults end it with exit code 2, help and version with 0.
+pub fn parse_args() -> Invocation {
+    Cli::parse().into()
+}
+
+/// The configuration by the defaults, the file, the variables and the flags; a later one wins.
+///
+/// # Errors
+/// All faults that were found.
+pub fn load(args: &Args, variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Config, ConfigErrors> {
+    let variables: Vec<(OsString, OsString)> = variables.into_iter().collect();
+    let named = variables
+        .iter()
+        .find(|(name, value)| name == CONFIG_VARIABLE && !value.is_empty());
+    let file = args
+        .config
+        .clone()
+        .or_else(|| named.map(|(_, value)| PathBuf::from(value)));
+    Config::load(file.as_deref(), variables, |config| args.apply(config))
+}
+
+/// What `rewindmq check` says about a configuration without a fault; ends with a line break.
+pub fn summary(config: &Config) -> String {
+    let mut text = String::from("ok\n");
+    for listener in &config.listeners {
+        line(&mut text, "mqtt", &listener.address);
+    }
+    let http = config.http.enabled.then(|| config.http.address.to_string());
+    line(&mut text, "http", http.as_deref().unwrap_or("none"));
+    let size = config.store.max_bytes.map_or_else(
+        || "no limit".to_owned(),
+        |bytes| format!("at most {}", show_size(bytes)),
+    );
+    line(
+        &mut text,
+        "store",
+        format_args!("{}, {size}", config.store.path.display()),
+    );
+    for rule in &config.store.rules {
+        let except = if rule.exclude.is_empty() {
+            String::new()
+        } else {
+            format!(" except {}", rule.exclude.join(" "))
+        };
+        let kept = retention(&rule.retention);
+        line(
+            &mut text,
+            "stored",
+            format_args!("{}{except}, {kept}", rule.filters.join(" ")),
+        );
+    }
+    if let Some(kept) = on_request(&config.store) {
+        line(&mut text, "stored", kept);
+    }
+    text
+}
+
+#[derive(Parser)]
+#[command(name = "rewindmq", version, about, after_help = AFTER_HELP, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(flatten)]
+    args: Args,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Say whether the configuration is right: what the broker would do, or every fault with its line (exit code 1)
+    Check(Args),
+}
+
+impl From<Cli> for Invocation {
+    fn from(cli: Cli) -> Self {
+        match cli.command {
+            None => Self::Run(cli.args),
+            Some(Command::Check(args)) => Self::Check(args),
+        }
+    }
+}
+
+impl Args {
+    fn apply(&self, config: &mut Config) {
+        if !self.listen.is_empty() {
+            config.listeners = self
+                .listen
+                .iter()
+                .map(|address| Listener {
+                    address: address.clone(),
+                })
+                .collect();
+        }
+        if let Some(address) = &self.http {
+            config.http.enabled = true;
+            config.http.address = address.clone();
+        }
+        if let Some(path) = &self.data {
+            config.store.path.clone_from(path);
+        }
+        for filter in &self.store {
+            let rule = config.store.rule_for(filter.clone());
+            config.store.rules.push(rule);
+        }
+    }
+}
+
+fn filter(text: &str) -> Result<String, String> {
+    check_filter(text).map(|()| text.to_owned())
+}
+
+fn line(text: &mut String, name: &str, value: impl std::fmt::Display) {
+    writeln!(text, "  {name:<7}{value}").expect("a String takes all text");
+}
+
+fn on_request(store: &Store) -> Option<String> {
+    let kept = retention(&store.default_retention);
+    store
+        .allow_publisher_store
+        .then(|| format!("what publishers ask to store, {kept}"))
+}
+
+fn retention(retention: &Retention) -> String {
+    let age = retention.max_age.map(show_duration);
+    let count = retention.max_count.map(|count| format!("{count} events"));
+    let bytes = retention.max_bytes.map(show_size);
+    let limits: Vec<String> = [age, count, bytes].into_iter().flatten().collect();
+    if limits.is_empty() {
+        "all of it".to_owned()
+    } else {
+        format!("at most {} of each topic", limits.join(", "))
+    }
+}
+
+const CONFIG_VARIABLE: &str = "REWINDMQ_CONFIG";
+const AFTER_HELP: &str = "\
+Every option of the configuration file can be set by a variable REWINDMQ__SECTION__KEY, such as REWINDMQ__STORE__PATH.
+Flags win over variables, variables over the file, the file over the defaults.
+Exit codes: 0 stopped in order; 1 the configuration is faulty or the broker cannot go on; 2 the command line is faulty.";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! The command line as a user types it.
+
+use std::path::Path;
+
+use super::*;
+
+fn invoke(line: &str) -> Result<Invocation, clap::Error> {
+    Cli::try_parse_from(line.split(' ')).map(Invocation::from)
+}
+
+fn run_args(line: &str) -> Args {
+    match invoke(line) {
+        Ok(Invocation::Run(args)) => args,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn loaded(line: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+    let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+    load(&run_args(line), variables).map_err(|errors| errors.to_string())
+}
+
+#[test]
+fn the_command_line_is_consistent() {
+    use clap::CommandFactory;
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn without_arguments_the_broker_runs_with_the_defaults() {
+    assert_eq!(loaded("rewindmq", &[]), Ok(Config::default()));
+}
+
+#[test]
+fn flags_win_over_variables_and_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("x.toml");
+    std::fs::write(
+        &file,
+        "store.path = '/file'\nstore.rules = [{ filters = 'a' }]\nsession.max_inflight = 5\n",
+    )
+    .expect("written");
+    let line = format!(
+        "rewindmq --config {} --data /flag --listen 1 --listen [::]:2 --store b/# --store c",
+        file.display()
+    );
+    let config = loaded(&line, &[("REWINDMQ__STORE__PATH", "/variable")]).expect("valid");
+    assert_eq!(config.store.path, Path::new("/flag"));
+    assert_eq!(config.session.max_inflight, 5);
+    let addresses: Vec<String> = config
+        .listeners
+        .iter()
+        .map(|listener| listener.address.to_string())
+        .collect();
+    assert_eq!(addresses, ["127.0.0.1:1", "[::]:2"]);
+    let rules: Vec<&str> = config.store.rules.iter().map(|rule| rule.filters[0].as_str()).collect();
+    assert_eq!(rules, ["a", "b/#", "c"]);
+    assert_eq!(config.store.rules[1].retention, config.store.default_retention);
+}
+
+#[test]
+fn rules_of_flags_have_the_retention_that_the_variables_set() {
+    let variables = [("REWINDMQ__STORE__DEFAULT_RETENTION__MAX_COUNT", "3")];
+    let config = loaded("rewindmq --store a", &variables).expect("valid");
+    assert_eq!(config.store.rules[0].retention.max_count, Some(3));
+}
+
+#[test]
+fn a_variable_names_the_file_unless_a_flag_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (named, flagged) = (folder.path().join("named.toml"), folder.path().join("flagged.toml"));
+    std::fs::write(&named, "store.path = '/named'").expect("written");
+    std::fs::write(&flagged, "store.path = '/flagged'").expect("written");
+    let variables = [("REWINDMQ_CONFIG", named.to_str().expect("UTF-8"))];
+    assert_eq!(
+        loaded("rewindmq", &variables).map(|config| config.store.path),
+        Ok("/named".into())
+    );
+    let line = format!("rewindmq -c {}", flagged.display());
+    assert_eq!(
+        loaded(&line, &variables).map(|config| config.store.path),
+        Ok("/flagged".into())
+    );
+    assert_eq!(loaded("rewindmq", &[("REWINDMQ_CONFIG", "")]), Ok(Config::default()));
+}
+
+#[test]
+fn http_flag_opens_the_listener_that_the_file_closed() {
+    let config = loaded("rewindmq --http :80", &[("REWINDMQ__HTTP__ENABLED", "false")]).expect("valid");
+    assert_eq!(
+        (config.http.enabled, config.http.address.to_string()),
+        (true, "0.0.0.0:80".to_owned())
+    );
+}
+
+#[test]
+fn a_clash_is_judged_after_the_flags() {
+    let clash = "configuration: http.address: 127.0.0.1:9883 is taken twice; give each listener its own port";
+    assert_eq!(loaded("rewindmq --listen 9883", &[]), Err(clash.to_owned()));
+    assert!(loaded("rewindmq --http 9884", &[("REWINDMQ__LISTENERS", "9883")]).is_ok());
+    assert!(loaded("rewindmq --listen 0 --listen 0 --http 0", &[]).is_ok());
+}
+
+#[test]
+fn faults_of_the_command_line_end_with_exit_code_2() {
+    for line in [
+        "rewindmq --listen",
+        "rewindmq --listen 70000",
+        "rewindmq --listen a:b",
+        "rewindmq --store a#",
+        "rewindmq --colour",
+        "rewindmq stray",
+        "rewindmq --data x check",
+    ] {
+        assert_eq!(invoke(line).expect_err(line).exit_code(), 2, "{line}");
+    }
+    assert_eq!(invoke("rewindmq --version").expect_err("shown").exit_code(), 0);
+}
+
+#[test]
+fn check_takes_the_same_arguments() {
+    let args = Args {
+        config: Some("x.toml".into()),
+        store: vec!["a".into()],
+        ..Args::default()
+    };
+    assert_eq!(
+        invoke("rewindmq check --config x.toml --store a").ok(),
+        Some(Invocation::Check(args))
+    );
+}
+
+#[test]
+fn the_summary_tells_what_the_broker_would_do() {
+    let config = loaded(
+        "rewindmq --listen :1883 --store a/#",
+        &[("REWINDMQ__HTTP__ENABLED", "false")],
+    )
+    .expect("valid");
+    let expected = "ok\n  mqtt   0.0.0.0:1883\n  http   none\n  store  ./data, at most 64GiB\n  \
+                    stored a/#, at most 7d of each topic\n  \
+                    stored what publishers ask to store, at most 7d of each topic\n";
+    assert_eq!(summary(&config), expected);
+}

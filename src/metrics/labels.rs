@@ -1,0 +1,155 @@
+//! The labels that metrics have: closed sets, so that a family of counters is as large as it will ever be.
+
+use metrics::Counter;
+
+use crate::types::QoS;
+
+/// A label with a closed set of values.
+pub trait Label: Copy + 'static {
+    /// The label's name.
+    const NAME: &'static str;
+    /// Every value, in the order of `index`, with its text.
+    const VALUES: &'static [(Self, &'static str)];
+
+    /// The place of this value in `VALUES`.
+    fn index(self) -> usize;
+}
+
+/// One counter for each value of a label.
+#[derive(Clone)]
+pub struct Family<L> {
+    counters: Box<[Counter]>,
+    label: std::marker::PhantomData<L>,
+}
+
+impl<L: Label> Family<L> {
+    /// Makes each counter by the text of its value.
+    pub(super) fn new(make: impl Fn(&'static str) -> Counter) -> Self {
+        let counters = L::VALUES.iter().map(|(_, text)| make(text)).collect();
+        Self {
+            counters,
+            label: std::marker::PhantomData,
+        }
+    }
+
+    /// The counter of a value.
+    pub fn of(&self, value: L) -> &Counter {
+        &self.counters[value.index()]
+    }
+}
+
+impl Label for QoS {
+    const NAME: &'static str = "qos";
+    const VALUES: &'static [(Self, &'static str)] = &[
+        (Self::AtMostOnce, "0"),
+        (Self::AtLeastOnce, "1"),
+        (Self::ExactlyOnce, "2"),
+    ];
+
+    fn index(self) -> usize {
+        usize::from(self.bits())
+    }
+}
+
+/// An enum that is a label: each value with its meaning and its text.
+macro_rules! label {
+    ($(#[$meaning:meta])* $name:ident, $label:literal, { $($(#[$about:meta])* $value:ident = $text:literal,)* }) => {
+        $(#[$meaning])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$about])* $value,)*
+        }
+
+        impl Label for $name {
+            const NAME: &'static str = $label;
+            const VALUES: &'static [(Self, &'static str)] = &[$((Self::$value, $text)),*];
+
+            fn index(self) -> usize {
+                self as usize
+            }
+        }
+    };
+}
+
+label! {
+    /// Where a delivered message came from.
+    DeliveryKind, "kind", {
+        /// Published while the subscriber was subscribed.
+        Live = "live",
+        /// Read from the event store.
+        Replay = "replay",
+        /// Sent because a subscription was made.
+        Retained = "retained",
+    }
+}
+
+label! {
+    /// Why a message did not reach somebody who should have had it.
+    DropReason, "reason", {
+        /// Its Message Expiry Interval was over.
+        Expired = "expired",
+        /// As much as may wait was waiting already.
+        QueueFull = "queue_full",
+        /// It was larger than the client takes.
+        TooLarge = "too_large",
+        /// Its session ended with it unacknowledged.
+        SessionEnded = "session_ended",
+        /// The event store did not take it.
+        StoreRefused = "store_refused",
+        /// Its `store` property was not understood.
+        InvalidStoreProperty = "invalid_store_property",
+        /// Its publisher may not store what no rule covers.
+        StoreForbidden = "store_forbidden",
+        /// It was to be retained where no more can be.
+        RetainedFull = "retained_full",
+        /// It was a QoS 0 message for a client that is absent.
+        Qos0Offline = "qos0_offline",
+        /// It was a QoS 0 message for a client that reads too slowly.
+        SlowReader = "slow_reader",
+        /// Its topic is none that can be published to.
+        InvalidTopic = "invalid_topic",
+    }
+}
+
+label! {
+    /// Why a connection was closed before it was accepted.
+    RefusalReason, "reason", {
+        /// CONNECT was malformed, broke the protocol, or was not the first packet.
+        Protocol = "protocol",
+        /// The protocol version is not spoken here.
+        Version = "version",
+        /// The client identifier cannot be used.
+        ClientId = "client_id",
+        /// Another client with this identifier is connected.
+        DuplicateClientId = "duplicate_client_id",
+        /// As many clients as allowed are connected.
+        Limit = "limit",
+        /// CONNECT did not come in time.
+        Timeout = "timeout",
+        /// The connection was lost before CONNECT was there.
+        Lost = "lost",
+        /// The broker is stopping.
+        Stopping = "stopping",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn indices_hold<L: Label>() {
+        let texts: std::collections::BTreeSet<_> = L::VALUES.iter().map(|(_, text)| text).collect();
+        assert_eq!(texts.len(), L::VALUES.len(), "{}", L::NAME);
+        for (index, (value, _)) in L::VALUES.iter().enumerate() {
+            assert_eq!(value.index(), index, "{}", L::NAME);
+        }
+    }
+
+    #[test]
+    fn every_value_finds_its_own_counter() {
+        indices_hold::<QoS>();
+        indices_hold::<DeliveryKind>();
+        indices_hold::<DropReason>();
+        indices_hold::<RefusalReason>();
+    }
+}
