@@ -8,7 +8,7 @@ use super::outbox::{LaneItem, Outbox};
 use super::route::SubscriptionOptions;
 use crate::cursor::AckFloor;
 use crate::log::{Event, LogError, LogReader, Origin, Scan, Stored, TopicMatch};
-use crate::metrics::{DropReason as Reason, Metrics};
+use crate::metrics::{DeliveryKind, DropReason as Reason, Metrics};
 use crate::session::{DropReason, EventPlace, Sent, Session, Source, SubscriptionKey};
 use crate::topic::TopicFilter;
 use crate::types::{Position, QoS, Timestamp};
@@ -253,7 +253,9 @@ impl ReplaySubscription {
         }
         match context.session.send(delivery, context.now) {
             Sent::Written => {
-                context.metrics.delivered_replay.increment(1);
+                context.metrics.deliveries.of(DeliveryKind::Replay).increment(1);
+                context.metrics.messages_sent.of(qos).increment(1);
+                context.metrics.message_bytes_sent.increment(item.message.payload().len() as u64);
                 if let Some(stored) = item.stored {
                     self.cursor.sent(stored.position, context.table);
                     if qos == QoS::AtMostOnce {
@@ -263,7 +265,7 @@ impl ReplaySubscription {
                 true
             }
             Sent::Dropped(reason) => {
-                context.metrics.dropped(metric_reason(reason)).increment(1);
+                context.metrics.dropped.of(metric_reason(reason)).increment(1);
                 true
             }
             Sent::Blocked(_) => false,

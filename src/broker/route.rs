@@ -10,7 +10,8 @@ use super::group::Group;
 use super::outbox::{Item, LaneItem, Outbox};
 use super::turn::Turn;
 use crate::log::Stored;
-use crate::router::{RouteCache, ShareGroup, ShareMember};
+use crate::cursor::Candidate;
+use crate::router::{RouteCache, ShareGroup};
 use crate::session::{Delivery, Source, SubscriptionIds, SubscriptionKey};
 use crate::types::{Message, QoS};
 
@@ -49,16 +50,16 @@ pub struct Member {
     pub options: SubscriptionOptions,
 }
 
-impl ShareMember for Member {
+impl Candidate for Member {
     fn id(&self) -> u64 {
         self.outbox.subscriber.0
     }
 
-    fn connected(&self) -> bool {
+    fn is_connected(&self) -> bool {
         self.outbox.is_connected()
     }
 
-    fn load(&self) -> usize {
+    fn in_flight(&self) -> usize {
         self.outbox.load()
     }
 }

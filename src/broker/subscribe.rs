@@ -338,10 +338,10 @@ impl Refusal {
 fn parse_request(filter: &SubscribeFilter, id: Option<u32>, replay: &ReplayOptions) -> Result<Request, Refusal> {
     let parsed = SubscriptionFilter::parse(&filter.filter)
         .map_err(|fault| Refusal { reason: fault.reason_code(), why: fault.to_string() })?;
-    if replay.selector.is_some() || parsed.selector.is_some() {
+    let replay = replay.with_prefix(&parsed).map_err(|fault| Refusal::other(fault.to_string()))?;
+    if replay.selector.is_some() {
         return Err(Refusal::other("selector: message selectors are not available in this version"));
     }
-    let start = replay.with_prefix(parsed.replay.as_deref()).map_err(|fault| Refusal::other(fault.to_string()))?;
     let options = SubscriptionOptions {
         qos: filter.qos,
         no_local: filter.no_local,
@@ -349,7 +349,7 @@ fn parse_request(filter: &SubscribeFilter, id: Option<u32>, replay: &ReplayOptio
         id,
     };
     let path = SubscriptionPath { group: parsed.group, filter: parsed.filter };
-    Ok(Request { path, start, reset_cursor: replay.reset_cursor, options })
+    Ok(Request { path, start: replay.start, reset_cursor: replay.reset_cursor, options })
 }
 
 fn granted_reason(qos: QoS) -> ReasonCode {

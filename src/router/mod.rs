@@ -9,7 +9,7 @@ use std::sync::{PoisonError, RwLock};
 
 pub use cache::RouteCache;
 pub use retained::{Retained, RetainedChange, RetainedLimits};
-pub use share::{ShareGroup, ShareMember};
+pub use share::ShareGroup;
 
 use crate::topic::{TopicFilter, Trie};
 

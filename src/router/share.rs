@@ -2,17 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::cursor::{SharedCursor, Strategy, choose_live};
-
-/// What a member tells of itself when a message is to be assigned.
-pub trait ShareMember {
-    /// Names the member within its group.
-    fn id(&self) -> u64;
-    /// Whether it is connected now.
-    fn connected(&self) -> bool;
-    /// How many messages wait for it or for its acknowledgement.
-    fn load(&self) -> usize;
-}
+use crate::cursor::{Candidate, SharedCursor, Strategy, choose_live};
 
 /// The members of one group at one filter.
 #[derive(Debug)]
@@ -27,7 +17,7 @@ struct Inner<M> {
     cursor: SharedCursor,
 }
 
-impl<M: ShareMember + Clone> ShareGroup<M> {
+impl<M: Candidate + Clone> ShareGroup<M> {
     /// A group without members.
     pub fn new(strategy: Strategy) -> Self {
         Self { strategy, inner: Mutex::new(Inner { members: Vec::new(), cursor: SharedCursor::default() }) }

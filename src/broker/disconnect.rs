@@ -1,0 +1,121 @@
+//! The end of a connection: what becomes of its will, its session and what it had not sent.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::client::Client;
+use super::outbox::Item;
+use super::turn::Turn;
+use super::Broker;
+use crate::codec::Disconnect;
+use crate::metrics::DropReason;
+use crate::session::Fault;
+use crate::types::{QoS, ReasonCode, Timestamp, Version};
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub enum Cause {
+    /// The client said so.
+    Client(Disconnect),
+    /// The connection broke, or the broker ended it: the will is published.
+    Lost,
+}
+
+impl Broker {
+    /// Checks what a DISCONNECT asks for [MQTT-3.14.2-2].
+    pub(super) fn check_disconnect(&self, client: &Client, disconnect: &Disconnect) -> Result<(), Fault> {
+        let extends = disconnect.session_expiry_secs.is_some_and(|secs| secs > 0);
+        if client.version() == Version::V5 && extends && client.session_expiry_secs == 0 {
+            return Err(Fault::protocol("Session Expiry Interval in DISCONNECT where CONNECT had 0"));
+        }
+        Ok(())
+    }
+
+    /// Takes a client back whose connection is gone.
+    pub fn disconnect(&self, mut client: Client, cause: Cause) {
+        let now = self.clock.now();
+        let mut will = client.will.take();
+        if let Cause::Client(disconnect) = &cause {
+            if disconnect.reason != ReasonCode::DisconnectWithWill {
+                // [MQTT-3.14.4-3]
+                will = None;
+            }
+            if let Some(secs) = disconnect.session_expiry_secs {
+                client.session_expiry_secs = self.granted_expiry(secs);
+            }
+        }
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+        self.metrics.connections.decrement(1);
+        let outbox = client.outbox.clone();
+        let client_id = client.session.client_id().clone();
+        outbox.set_connected(false);
+        self.detach(&mut client);
+        let mut turn = std::mem::take(&mut client.turn);
+        if client.session_expiry_secs == 0 {
+            self.end_session(client, will, now, &mut turn);
+            self.sessions.release(&client_id);
+        } else {
+            let expires = expiry_time(client.session_expiry_secs, now);
+            let will = will.map(|will| (due_time(will.delay(), expires, now), will));
+            let (at_once, later) = match will {
+                Some((at, will)) if at <= now => (Some(will), None),
+                other => (None, other),
+            };
+            if let Some(will) = at_once {
+                self.publish_will(&will, now, &mut turn);
+            }
+            self.sessions.park(client, expires, later);
+        }
+        self.flush(&mut turn);
+        self.count_sessions();
+        outbox.released().notify_waiters();
+    }
+
+    /// Leaves everything behind in the state that the next connection, or other members of groups, go on from.
+    fn detach(&self, client: &mut Client) {
+        client.session.connection_lost();
+        client.unwritten.clear();
+        let mut unsent = std::mem::take(&mut client.held);
+        unsent.append(&mut client.waiting);
+        unsent.retain(|delivery| delivery.qos != QoS::AtMostOnce);
+        client.outbox.put_back(unsent);
+        client.outbox.fall_behind();
+        for replay in &mut client.replays {
+            replay.fall_behind();
+        }
+        for membership in &client.groups {
+            if let Some(other) = membership.group.connection_lost(client.outbox.subscriber) {
+                client.turn.push(&other, Item::Wake);
+            }
+        }
+        // Nobody waits for these SUBACKs any more; what they subscribed stays.
+        client.acks.clear();
+        client.commits_awaited = 0;
+    }
+
+    /// Hands over what a turn has gathered.
+    pub(super) fn flush(&self, turn: &mut Turn) {
+        let submissions = turn.take_submissions();
+        if !submissions.is_empty() {
+            self.log().submit(submissions);
+        }
+        let refused = turn.deliver();
+        if refused.absent > 0 {
+            self.metrics.dropped.of(DropReason::Qos0Offline).increment(refused.absent);
+        }
+        if refused.full > 0 {
+            self.metrics.dropped.of(DropReason::QueueFull).increment(refused.full);
+        }
+    }
+}
+
+fn expiry_time(secs: u32, now: Timestamp) -> Option<Timestamp> {
+    // 0xFFFFFFFF: the session does not expire (section 3.1.2.11.2).
+    (secs != u32::MAX).then(|| now.saturating_add(Duration::from_secs(u64::from(secs))))
+}
+
+/// The will is published when its delay is over or the session ends, whichever is first [MQTT-3.1.2-8].
+fn due_time(delay: Duration, expires: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    let at = now.saturating_add(delay);
+    expires.map_or(at, |expires| at.min(expires))
+}

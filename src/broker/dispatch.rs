@@ -1,0 +1,99 @@
+//! What the log tells: commits come back here, in order, and go to those who wait for them.
+
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use super::outbox::{Item, Reply};
+use super::turn::Turn;
+use super::{Broker, LogTag};
+use crate::log::{Command, Committed, LogError, LogObserver, Outcome, Sink};
+use crate::metrics::{DropReason, Metrics};
+use crate::session::PublishOutcome;
+use crate::types::ReasonCode;
+
+/// Takes commits from the log and routes them. The log is opened before the broker is complete, hence the slot.
+#[derive(Debug, Default)]
+pub(super) struct Dispatcher {
+    broker: Arc<OnceLock<Weak<Broker>>>,
+    turn: Turn,
+}
+
+impl Dispatcher {
+    /// Where the broker is put once it is there.
+    pub fn slot(&self) -> Arc<OnceLock<Weak<Broker>>> {
+        self.broker.clone()
+    }
+
+    fn dispatch(&mut self, broker: &Broker, committed: Committed<LogTag>) {
+        let Committed { tag, command, outcome } = committed;
+        let turn = &mut self.turn;
+        match (command, outcome) {
+            (Command::Append(message), Ok(Outcome::Stored(stored))) => {
+                if message.retain() {
+                    broker.retain(&message);
+                }
+                broker.route(&message, Some(stored), turn);
+                reply(tag, PublishOutcome { sequence: Some(stored.sequence), ..PublishOutcome::accepted() }, turn);
+            }
+            (Command::Append(_), Err(fault)) => {
+                broker.metrics.dropped.of(DropReason::StoreRefused).increment(1);
+                reply(tag, refusal(&fault), turn);
+            }
+            (Command::Forward(message), _) => {
+                let outcome = broker.publish_now(&message, turn);
+                reply(tag, outcome, turn);
+            }
+            (_, outcome) => {
+                if let LogTag::Cursor(outbox, number) = tag {
+                    let outcome = outcome.map(|_| ()).map_err(|fault| store_text(&fault));
+                    turn.push(&outbox, Item::Reply(Reply::Cursor(number, outcome)));
+                }
+            }
+        }
+    }
+}
+
+impl Sink<LogTag> for Dispatcher {
+    fn committed(&mut self, batch: Vec<Committed<LogTag>>) {
+        let Some(broker) = self.broker.get().and_then(Weak::upgrade) else {
+            return;
+        };
+        for committed in batch {
+            self.dispatch(&broker, committed);
+        }
+        broker.flush(&mut self.turn);
+    }
+}
+
+fn reply(tag: LogTag, outcome: PublishOutcome, turn: &mut Turn) {
+    if let LogTag::Publish(outbox, token) = tag {
+        turn.push(&outbox, Item::Reply(Reply::Publish(token, outcome)));
+    }
+}
+
+fn refusal(fault: &LogError) -> PublishOutcome {
+    let reason = match fault {
+        LogError::Full => ReasonCode::QuotaExceeded,
+        _ => ReasonCode::ImplementationSpecificError,
+    };
+    PublishOutcome::refused(reason, store_text(fault))
+}
+
+fn store_text(fault: &LogError) -> String {
+    match fault {
+        LogError::Full => "the event store is full (store.max_bytes, or the disk)".into(),
+        other => format!("the event store did not take it: {other}"),
+    }
+}
+
+/// Counts what the log does.
+pub(super) struct Observer {
+    metrics: Metrics,
+}
+
+impl Observer {
+    /// Counts into these metrics.
+    pub fn new(metrics: Metrics) -> Self {
+        Self { metrics }
+    }
+}

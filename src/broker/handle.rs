@@ -1,0 +1,42 @@
+//! One packet of a client, and the end of a turn.
+
+use super::client::Client;
+use super::disconnect::Cause;
+use super::Broker;
+use crate::codec::Packet;
+use crate::session::{Action, Fault};
+use crate::types::Timestamp;
+
+/// What a connection does after a packet.
+#[derive(Debug)]
+pub enum Next {
+    /// Go on.
+    Continue,
+    /// The client has said goodbye.
+    End(Cause),
+}
+
+impl Broker {
+    /// Handles one packet. An error ends the connection.
+    pub fn handle_packet(&self, client: &mut Client, packet: Packet<'_>, now: Timestamp) -> Result<Next, Fault> {
+        match client.session.handle_packet(packet)? {
+            Action::None => {}
+            Action::Publish(incoming) => self.publish(client, incoming, now)?,
+            Action::Acked(source) => self.acknowledged(client, source),
+            Action::Subscribe(subscribe) => self.subscribe(client, subscribe, now),
+            Action::Unsubscribe(unsubscribe) => self.unsubscribe(client, unsubscribe),
+            Action::Disconnect(disconnect) => {
+                self.check_disconnect(client, &disconnect)?;
+                return Ok(Next::End(Cause::Client(disconnect)));
+            }
+        }
+        Ok(Next::Continue)
+    }
+
+    /// Hands over to others what the client's packets brought.
+    pub fn end_turn(&self, client: &mut Client) {
+        let mut turn = std::mem::take(&mut client.turn);
+        self.flush(&mut turn);
+        client.turn = turn;
+    }
+}

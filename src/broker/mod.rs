@@ -1,0 +1,174 @@
+//! The only place that knows sessions, router and log: publish, subscribe, deliver, expire. Knows no socket.
+
+mod client;
+mod connect;
+mod cursors;
+mod deliver;
+mod disconnect;
+mod dispatch;
+mod group;
+mod groups;
+mod handle;
+mod housekeeping;
+mod outbox;
+mod publish;
+mod replay;
+mod route;
+mod rules;
+mod sessions;
+mod subscribe;
+mod turn;
+mod unsubscribe;
+mod will;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+pub use client::Client;
+pub use connect::Refused;
+use cursors::{CursorLimits, CursorTable};
+pub use disconnect::Cause;
+use dispatch::{Dispatcher, Observer};
+use groups::Groups;
+pub use handle::Next;
+use outbox::Outbox;
+pub use replay::Pumped;
+use route::Target;
+use rules::StoreRules;
+use sessions::Sessions;
+
+use crate::config::{Config, SharedStrategy};
+use crate::cursor::Strategy;
+use crate::log::{Log, LogError, LogOptions, LogReader, Submission};
+use crate::metrics::Metrics;
+use crate::router::{Retained, RetainedLimits, Router};
+use crate::session::PublishToken;
+use crate::store::Store;
+use crate::types::Clock;
+
+/// A broker: everything but the sockets. Share it in an `Arc`.
+pub struct Broker {
+    /// Tells brokers in one process apart.
+    instance: u64,
+    config: Config,
+    clock: Clock,
+    metrics: Metrics,
+    rules: Arc<StoreRules>,
+    router: Router<Target>,
+    retained: Retained,
+    groups: Groups,
+    sessions: Sessions,
+    cursors: CursorTable,
+    log: OnceLock<Log<LogTag>>,
+    reader: LogReader,
+    connections: AtomicU64,
+    stopping: AtomicBool,
+}
+
+/// What comes back with a command that went through the log.
+#[derive(Clone, Debug, Default)]
+pub enum LogTag {
+    /// Nobody waits.
+    #[default]
+    None,
+    /// A PUBLISH of this session.
+    Publish(Arc<Outbox>, Option<PublishToken>),
+    /// A cursor change that a SUBACK or UNSUBACK of this session waits for.
+    Cursor(Arc<Outbox>, u64),
+}
+
+/// Commands on their way to the log.
+pub(crate) type Submissions = Vec<Submission<LogTag>>;
+
+impl LogTag {
+    fn publish(outbox: Arc<Outbox>, token: Option<PublishToken>) -> Self {
+        Self::Publish(outbox, token)
+    }
+}
+
+impl Broker {
+    /// Opens the log on a store and starts the broker on it.
+    pub fn open(config: Config, store: Arc<dyn Store>, clock: Clock, metrics: Metrics) -> Result<Arc<Self>, LogError> {
+        let rules = Arc::new(StoreRules::new(&config.store));
+        let retention_rules = rules.clone();
+        let options = LogOptions {
+            max_bytes: config.store.max_bytes.unwrap_or(0),
+            retention: Box::new(move |topic: &str| retention_rules.retention(topic)),
+            retention_interval: config.store.retention_interval,
+            clock: clock.clone(),
+            ..LogOptions::default()
+        };
+        let dispatcher = Dispatcher::default();
+        let broker_slot = dispatcher.slot();
+        let observer = Observer::new(metrics.clone());
+        let (log, recovered) = Log::open(store, options, Box::new(observer), Box::new(dispatcher))?;
+        let limits = CursorLimits {
+            max: config.store.max_cursors,
+            max_per_owner: config.store.max_cursors_per_client,
+            expiry: config.store.cursor_expiry,
+        };
+        let retained_limits =
+            RetainedLimits { max_messages: config.retained.max_messages, max_bytes: config.retained.max_bytes };
+        let broker = Arc::new(Self {
+            instance: NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed),
+            clock,
+            metrics,
+            rules,
+            router: Router::default(),
+            retained: Retained::new(retained_limits),
+            groups: Groups::default(),
+            sessions: Sessions::default(),
+            cursors: CursorTable::new(limits, recovered.cursors),
+            reader: log.reader(),
+            log: OnceLock::from(log),
+            connections: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
+            config,
+        });
+        broker_slot.set(Arc::downgrade(&broker)).ok();
+        Ok(broker)
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The metrics.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The log of this broker.
+    pub fn log(&self) -> &Log<LogTag> {
+        self.log.get().expect("set when the broker was made")
+    }
+
+    fn submit(&self, commands: Vec<(crate::log::Command, LogTag)>) {
+        self.log().submit(commands.into_iter().map(|(command, tag)| Submission { command, tag }).collect());
+    }
+
+    /// The strategy of a group.
+    fn strategy(&self, group: &str) -> Strategy {
+        match self.config.shared.strategy_of(group) {
+            SharedStrategy::RoundRobin => Strategy::RoundRobin,
+            SharedStrategy::LeastInflight => Strategy::LeastInflight,
+            SharedStrategy::Sticky => Strategy::Sticky,
+            SharedStrategy::HashTopic => Strategy::HashTopic,
+            SharedStrategy::Random => Strategy::Random,
+        }
+    }
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broker").field("instance", &self.instance).finish_non_exhaustive()
+    }
+}
+
+static NEXT_INSTANCE: AtomicU64 = AtomicU64::new(1);
