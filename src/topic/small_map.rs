@@ -7,6 +7,7 @@ use ahash::RandomState;
 
 /// A map from `K` to `V`: one pair in place, up to `FEW` pairs in a vector, more in a hash map.
 #[derive(Default)]
+#[allow(clippy::box_collection)]
 pub(super) enum SmallMap<K, V, const FEW: usize> {
     /// No pair.
     #[default]
@@ -15,7 +16,7 @@ pub(super) enum SmallMap<K, V, const FEW: usize> {
     One(K, V),
     /// Two to `FEW` pairs.
     Few(Vec<(K, V)>),
-    /// More; goes back to `Few` only at half of `FEW`, so that one pair coming and going does not rebuild it.
+    /// More, boxed lest every node be as large as a hash map; goes back to `Few` only at half of `FEW`, so that one pair coming and going does not rebuild it.
     Many(Box<HashMap<K, V, RandomState>>),
 }
 
