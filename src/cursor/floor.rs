@@ -6,8 +6,9 @@ use crate::types::Position;
 
 /// What was sent from a reading place and what of it is acknowledged.
 ///
-/// The floor is the highest position at or below which everything is acknowledged or skipped; it never falls. Fresh positions are sent in ascending
-/// order, so all work is at the ends of a queue or a binary search in it. [`tracked`](Self::tracked) tells its length, for the reader to bound.
+/// The floor is the highest position at or below which everything is acknowledged or skipped; it never falls. Fresh
+/// positions are sent in ascending order, so all work is at the ends of a queue or a binary search in it.
+/// [`tracked`](Self::tracked) tells its length, for the reader to bound.
 #[derive(Clone, Debug, Default)]
 pub struct AckFloor {
     floor: Position,
@@ -33,8 +34,8 @@ impl AckFloor {
         Self::restore(floor, &[], floor)
     }
 
-    /// A place as it was saved: it reads on after `floor`, and what is in `acked_above` is not to be sent again. `sent` is the highest that was
-    /// sent before.
+    /// A place as it was saved: it reads on after `floor`, and what is in `acked_above` is not to be sent again. `sent`
+    /// is the highest that was sent before.
     pub fn restore(floor: Position, acked_above: &[Position], sent: Position) -> Self {
         let above: BTreeSet<Position> = acked_above.iter().copied().filter(|&acked| acked > floor).collect();
         Self {
@@ -136,8 +137,8 @@ impl AckFloor {
         self.slots.iter().filter(|slot| !slot.acked).map(|slot| slot.position)
     }
 
-    /// How many positions are remembered above the floor. It grows while the lowest stays unacknowledged and others come and go, so a
-    /// reader stops at a bound.
+    /// How many positions are remembered above the floor. It grows while the lowest stays unacknowledged and others
+    /// come and go, so a reader stops at a bound.
     pub fn tracked(&self) -> usize {
         self.slots.len() + self.ahead.len()
     }

@@ -15,8 +15,9 @@ pub struct MemberId(pub u64);
 
 /// The shared reading place of a replay group.
 ///
-/// The caller's loop: while [`has_credit`](Self::has_credit), take [`next_redelivery`](Self::next_redelivery) or else the next event after
-/// [`read_to`](Self::read_to), [`choose`](Self::choose) a member, send, and tell [`assigned`](Self::assigned).
+/// The caller's loop: while [`has_credit`](Self::has_credit), take [`next_redelivery`](Self::next_redelivery) or else
+/// the next event after [`read_to`](Self::read_to), [`choose`](Self::choose) a member, send, and tell
+/// [`assigned`](Self::assigned).
 #[derive(Debug)]
 pub struct GroupState {
     strategy: Strategy,
@@ -149,8 +150,8 @@ impl GroupState {
         }
     }
 
-    /// An assignment was not sent after all: the event goes before anything newer, and is no redelivery for that. The credit stays spent until
-    /// the next [`set_credit`](Self::set_credit). Gives whether the member had the event.
+    /// An assignment was not sent after all: the event goes before anything newer, and is no redelivery for that. The
+    /// credit stays spent until the next [`set_credit`](Self::set_credit). Gives whether the member had the event.
     pub fn unassign(&mut self, member: MemberId, position: Position) -> bool {
         self.take(member, position) && self.floor.released(position)
     }
@@ -179,7 +180,8 @@ impl GroupState {
         self.floor.skip_to(position);
     }
 
-    /// Whether an assignment of this event is a redelivery: a member took it along, or it may have been sent before a restart.
+    /// Whether an assignment of this event is a redelivery: a member took it along, or it may have been sent before a
+    /// restart.
     pub fn redelivered(&self, position: Position) -> bool {
         position <= self.sent_before || self.lost.contains(&position)
     }

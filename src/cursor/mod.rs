@@ -1,4 +1,4 @@
-//! Reading places: where one starts, how far it was acknowledged, and who of a group reads on. Knows no disk and no connection.
+//! Reading places: where one starts, how far it is acknowledged, who of a group reads on. Knows no disk, no connection.
 
 mod floor;
 mod group;

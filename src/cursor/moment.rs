@@ -9,8 +9,8 @@ use super::StartError;
 use super::start::clip;
 use crate::types::Timestamp;
 
-/// A time: RFC 3339 with a zone, Unix seconds, or a whole number with `s`, `ms`, `us` or `ns`. What lies past the end of the clock stands at
-/// its end.
+/// A time: RFC 3339 with a zone, Unix seconds, or a whole number with `s`, `ms`, `us` or `ns`. What lies past the end
+/// of the clock stands at its end.
 pub(super) fn parse_time(text: &str) -> Result<Timestamp, StartError> {
     let nanos = if text.contains([':', '-', 'T', 't']) {
         date_nanos(text)?
@@ -23,7 +23,8 @@ pub(super) fn parse_time(text: &str) -> Result<Timestamp, StartError> {
     Ok(Timestamp(u64::try_from(nanos).unwrap_or(u64::MAX)))
 }
 
-/// A duration: whole numbers with units, added up, or whole seconds. What is longer than the clock counts is as long as the clock.
+/// A duration: whole numbers with units, added up, or whole seconds. What is longer than the clock counts is as long as
+/// the clock.
 pub(super) fn parse_delta(text: &str) -> Result<Duration, StartError> {
     let malformed = || StartError::Delta(clip(text));
     let mut nanos = 0u128;

@@ -88,8 +88,8 @@ pub fn choose_live<C: Candidate>(
     Some(chosen)
 }
 
-/// How much a member and a topic belong together: the member with the most gets the topic, and when members come or go only the
-/// topics of these move (rendezvous hashing).
+/// How much a member and a topic belong together: the member with the most gets the topic, and when members come or go
+/// only the topics of these move (rendezvous hashing).
 pub(super) fn affinity(member: u64, topic_hash: u64) -> u64 {
     mix(topic_hash ^ mix(member))
 }

@@ -16,7 +16,8 @@ pub(super) enum SmallMap<K, V, const FEW: usize> {
     One(K, V),
     /// Two to `FEW` pairs.
     Few(Vec<(K, V)>),
-    /// More, boxed lest every node be as large as a hash map; goes back to `Few` only at half of `FEW`, so that one pair coming and going does not rebuild it.
+    /// More, boxed lest every node be as large as a hash map; goes back to `Few` only at half of `FEW`, so that one
+    /// pair coming and going does not rebuild it.
     Many(Box<HashMap<K, V, RandomState>>),
 }
 
@@ -111,8 +112,8 @@ impl<K: Hash + Eq, V, const FEW: usize> SmallMap<K, V, FEW> {
     }
 }
 
-/// Gives memory back when three quarters of a large map stand empty: amortised constant per removal, and walking the map stays
-/// linear in what it holds.
+/// Gives memory back when three quarters of a large map stand empty: amortised constant per removal, and walking the
+/// map stays linear in what it holds.
 pub(super) fn shrink<K: Hash + Eq, V, S: BuildHasher>(map: &mut HashMap<K, V, S>) {
     if map.capacity() > 64 && map.len() * 4 < map.capacity() {
         map.shrink_to(map.len() * 2);

@@ -8,8 +8,9 @@ use super::TopicFilter;
 
 /// A value for each topic, with the wildcard on the asking side.
 ///
-/// It is a sorted map. In its keys U+0000, which no topic contains, stands for `/`: so the topics below a level stand together, and a filter is
-/// answered by leaping from one candidate to the next. Depth costs nothing, and a question costs at most one look at each topic.
+/// It is a sorted map. In its keys U+0000, which no topic contains, stands for `/`: so the topics below a level stand
+/// together, and a filter is answered by leaping from one candidate to the next. Depth costs nothing, and a question
+/// costs at most two looks at each topic.
 pub struct TopicTree<V> {
     values: BTreeMap<Box<str>, V>,
 }
@@ -110,9 +111,9 @@ fn write_topic(topic: &mut String, key: &str) {
     }
 }
 
-/// The lowest key that can match: the levels before the first wildcard.
+/// A key at or below the lowest that can match: the first level, unless that is a wildcard.
 fn start(filter: &TopicFilter) -> &str {
-    // A range begins with one level at most, since further ones would need a key of their own: the first leap does the rest.
+    // More levels would need a key of their own, and the first leap goes there anyway.
     let first = filter.levels().next().unwrap_or_default();
     if matches!(first, "+" | "#") { "" } else { first }
 }

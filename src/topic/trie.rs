@@ -11,8 +11,8 @@ use super::small_map::SmallMap;
 
 /// Subscriptions: a value for each pair of a filter and a subscriber.
 ///
-/// Made for millions: a level's text is kept once, a node is 64 bytes while `K` and `V` take up to 24, and it goes when its last subscriber
-/// goes. Nothing recurses, since a topic may have 65,535 levels.
+/// Made for millions: a level's text is kept once, a node is 64 bytes while `K` and `V` take up to 24, and it goes when
+/// its last subscriber goes. Nothing recurses, since a topic may have 65,535 levels.
 pub struct Trie<K, V> {
     nodes: Slab<Node<K, V>>,
     levels: Levels,
@@ -139,7 +139,8 @@ impl<K: Hash + Eq, V> Trie<K, V> {
     pub fn for_each<'a>(&'a self, mut visit: impl FnMut(&str, &'a K, &'a V)) {
         let texts = self.levels.texts();
         let mut filter = String::new();
-        // What is still to walk: a node, its level, and how much of the text is its parent's (the root's children have none).
+        // What is still to walk: a node, its level, and how much of the text is its parent's (the root's children have
+        // none).
         let mut ahead: Vec<(SlabId, &str, Option<usize>)> = Vec::new();
         let mut next = Some((ROOT, None));
         while let Some((id, parent_len)) = next {
