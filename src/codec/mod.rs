@@ -1,5 +1,31 @@
 //! Packets of both versions <-> bytes. Knows no session and no socket.
 
+mod border;
+mod decode;
+mod delivery;
+mod encode;
+mod error;
 pub mod packet;
+mod properties;
+mod reader;
+mod reasons;
 
+#[cfg(test)]
+mod tests;
+
+pub use decode::{DecodeLimits, decode, decode_from_server};
+pub use delivery::{Delivery, EventProperties, delivery_len, encode_delivery};
+pub use encode::{encode, encoded_len};
+pub use error::{DecodeError, EncodeError};
 pub use packet::*;
+pub use properties::{
+    PropertyId, PropertyValue, encode_property, encode_user_property, properties, user_properties,
+    without_hop_properties,
+};
+
+/// The longest Remaining Length that the fixed header can tell (section 1.5.5), bytes.
+pub const MAX_REMAINING_LENGTH: usize = 268_435_455;
+/// The longest packet there is: type byte, length of four bytes, and what it counts.
+pub const MAX_PACKET_SIZE: usize = 5 + MAX_REMAINING_LENGTH;
+/// The longest string or binary data (sections 1.5.4 and 1.5.6), bytes.
+pub const MAX_STRING_LENGTH: usize = 65_535;
