@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use rewindmq::cli::{self, Args, Invocation};
+use rewindmq::server;
 
 fn main() -> ExitCode {
     match cli::parse_args() {
@@ -19,7 +20,10 @@ fn run(args: &Args) -> ExitCode {
         Err(errors) => return say(io::stderr(), &format!("{errors}\n"), ExitCode::FAILURE),
     };
     cli::start_log(&config.log);
-    ExitCode::SUCCESS
+    match server::run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => say(io::stderr(), &format!("rewindmq: {fault}\n"), ExitCode::FAILURE),
+    }
 }
 
 fn check(args: &Args) -> ExitCode {

@@ -5,12 +5,12 @@ use std::sync::atomic::Ordering;
 
 use ahash::AHashMap;
 
+use super::Broker;
 use super::client::Client;
 use super::outbox::{Outbox, OutboxLimits};
 use super::sessions::Found;
 use super::turn::Turn;
 use super::will::Will;
-use super::Broker;
 use crate::codec::{ConnAck, Connect, Packet};
 use crate::config::DuplicateClientId;
 use crate::metrics::RefusalReason;
@@ -33,7 +33,11 @@ impl Broker {
     pub async fn connect(&self, connect: Connect) -> Result<Client, Refused> {
         self.admit(&connect)?;
         let assigned_id = connect.client_id.is_empty();
-        let client_id: ClientId = if assigned_id { self.new_client_id()? } else { connect.client_id.as_str().into() };
+        let client_id: ClientId = if assigned_id {
+            self.new_client_id()?
+        } else {
+            connect.client_id.as_str().into()
+        };
         let outbox = Outbox::new(client_id.clone(), self.router.new_subscriber_id(), self.outbox_limits());
         let found = self.claim(&client_id, &outbox).await?;
         let now = self.clock.now();
@@ -70,28 +74,58 @@ impl Broker {
 
     fn admit(&self, connect: &Connect) -> Result<(), Refused> {
         if self.stopping.load(Ordering::Acquire) {
-            return Err(Refused::new(ReasonCode::ServerShuttingDown, RefusalReason::Stopping, "the broker is stopping"));
+            return Err(Refused::new(
+                ReasonCode::ServerShuttingDown,
+                RefusalReason::Stopping,
+                "the broker is stopping",
+            ));
         }
-        let full = self.config.session.max_connections.is_some_and(|max| self.connections.load(Ordering::Relaxed) >= max);
+        let full = self
+            .config
+            .session
+            .max_connections
+            .is_some_and(|max| self.connections.load(Ordering::Relaxed) >= max);
         if full {
-            return Err(Refused::new(ReasonCode::QuotaExceeded, RefusalReason::Limit, "as many clients as allowed are connected"));
+            return Err(Refused::new(
+                ReasonCode::QuotaExceeded,
+                RefusalReason::Limit,
+                "as many clients as allowed are connected",
+            ));
         }
         if connect.authentication_method.is_some() {
             let why = "this broker offers no enhanced authentication";
-            return Err(Refused::new(ReasonCode::BadAuthenticationMethod, RefusalReason::Protocol, why));
+            return Err(Refused::new(
+                ReasonCode::BadAuthenticationMethod,
+                RefusalReason::Protocol,
+                why,
+            ));
         }
         if connect.client_id.is_empty() && !self.config.session.allow_zero_length_client_id {
             let why = "a client identifier is required here";
-            return Err(Refused::new(ReasonCode::ClientIdentifierNotValid, RefusalReason::ClientId, why));
+            return Err(Refused::new(
+                ReasonCode::ClientIdentifierNotValid,
+                RefusalReason::ClientId,
+                why,
+            ));
         }
-        if let Some(will) = &connect.will && check_topic_name(&will.topic).is_err() {
-            return Err(Refused::new(ReasonCode::TopicNameInvalid, RefusalReason::Protocol, "the will's topic is no topic"));
+        if let Some(will) = &connect.will
+            && check_topic_name(&will.topic).is_err()
+        {
+            return Err(Refused::new(
+                ReasonCode::TopicNameInvalid,
+                RefusalReason::Protocol,
+                "the will's topic is no topic",
+            ));
         }
         Ok(())
     }
 
     /// Gets hold of the client identifier, and of the session under it that waits for its client.
-    async fn claim(&self, client_id: &ClientId, outbox: &Arc<Outbox>) -> Result<Option<(Box<Client>, Option<Will>)>, Refused> {
+    async fn claim(
+        &self,
+        client_id: &ClientId,
+        outbox: &Arc<Outbox>,
+    ) -> Result<Option<(Box<Client>, Option<Will>)>, Refused> {
         loop {
             let other = match self.sessions.claim(client_id, outbox) {
                 Found::Nothing => return Ok(None),
@@ -100,14 +134,21 @@ impl Broker {
             };
             if self.config.session.duplicate_client_id == DuplicateClientId::Reject {
                 let why = "another client with this identifier is connected";
-                return Err(Refused::new(ReasonCode::ClientIdentifierNotValid, RefusalReason::DuplicateClientId, why));
+                return Err(Refused::new(
+                    ReasonCode::ClientIdentifierNotValid,
+                    RefusalReason::DuplicateClientId,
+                    why,
+                ));
             }
             let released = other.released().notified();
             tokio::pin!(released);
             released.as_mut().enable();
             if self.sessions.is_online(client_id, &other) {
                 // [MQTT-3.1.4-3]
-                other.order(Fault::new(ReasonCode::SessionTakenOver, "another connection took the session over"));
+                other.order(Fault::new(
+                    ReasonCode::SessionTakenOver,
+                    "another connection took the session over",
+                ));
                 released.await;
             }
         }
@@ -147,7 +188,11 @@ impl Broker {
 
     /// The Session Expiry Interval that is granted where `asked` was asked for, seconds.
     pub(super) fn granted_expiry(&self, asked: u32) -> u32 {
-        let max = self.config.session.max_expiry.map_or(u64::from(u32::MAX), |max| max.as_secs());
+        let max = self
+            .config
+            .session
+            .max_expiry
+            .map_or(u64::from(u32::MAX), |max| max.as_secs());
         asked.min(u32::try_from(max).unwrap_or(u32::MAX))
     }
 
@@ -165,7 +210,11 @@ impl Broker {
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(|fault| {
             tracing::error!(%fault, "no random bytes for a client identifier");
-            Refused::new(ReasonCode::ServerUnavailable, RefusalReason::ClientId, "no client identifier could be made")
+            Refused::new(
+                ReasonCode::ServerUnavailable,
+                RefusalReason::ClientId,
+                "no client identifier could be made",
+            )
         })?;
         let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(format!("auto-{digits}").as_str().into())
@@ -192,7 +241,12 @@ impl Broker {
     /// The keep-alive of the connection, seconds; 0 is off. An MQTT 3.1.1 client cannot be told another.
     pub fn keep_alive_secs(&self, connect: &Connect) -> u16 {
         let asked = connect.keep_alive_secs;
-        let Some(max) = self.config.session.max_keep_alive.filter(|_| connect.version == Version::V5) else {
+        let Some(max) = self
+            .config
+            .session
+            .max_keep_alive
+            .filter(|_| connect.version == Version::V5)
+        else {
             return asked;
         };
         let max = u16::try_from(max.as_secs()).unwrap_or(u16::MAX);
@@ -214,7 +268,10 @@ impl Refused {
     fn new(code: ReasonCode, reason: RefusalReason, why: &str) -> Self {
         let mut connack = ConnAck::new(code);
         connack.reason_string = Some(why.to_owned());
-        Self { connack: Box::new(connack), reason }
+        Self {
+            connack: Box::new(connack),
+            reason,
+        }
     }
 }
 

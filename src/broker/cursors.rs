@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ahash::AHashMap;
 
-use crate::log::{Command, CursorOwner, CursorRecord, Origin};
+use crate::log::{Command, CursorOwner, CursorRecord, Origin, StartRule};
 use crate::topic::TopicFilter;
 use crate::types::{ClientId, CursorId, Position, Timestamp};
 
@@ -27,12 +27,18 @@ pub struct CursorKey {
 impl CursorKey {
     /// The cursor of a client.
     pub fn client(client_id: &ClientId, filter: &TopicFilter) -> Self {
-        Self { owner: CursorOwner::Client(client_id.as_str().to_owned()), filter: filter.as_str().to_owned() }
+        Self {
+            owner: CursorOwner::Client(client_id.as_str().to_owned()),
+            filter: filter.as_str().to_owned(),
+        }
     }
 
     /// The cursor of a group.
     pub fn group(group: &str, filter: &TopicFilter) -> Self {
-        Self { owner: CursorOwner::Group(group.to_owned()), filter: filter.as_str().to_owned() }
+        Self {
+            owner: CursorOwner::Group(group.to_owned()),
+            filter: filter.as_str().to_owned(),
+        }
     }
 }
 
@@ -78,14 +84,31 @@ struct Inner {
 
 impl CursorTable {
     /// The table as the log recovered it.
-    pub fn new(limits: CursorLimits, recovered: Vec<(CursorRecord, Origin)>) -> Self {
+    pub fn new(limits: CursorLimits, recovered: Vec<(CursorRecord, Option<Origin>)>) -> Self {
         let mut inner = Inner::default();
         for (record, origin) in recovered {
             inner.last_id = inner.last_id.max(record.id.0);
-            let key = CursorKey { owner: record.owner.clone(), filter: record.filter.clone() };
-            inner.insert(key, Entry { saved: Saved { record, origin: Arc::new(origin) }, in_use: false });
+            let key = CursorKey {
+                owner: record.owner.clone(),
+                filter: record.filter.clone(),
+            };
+            let origin = origin.unwrap_or_else(|| unrestricted(record.floor));
+            inner.insert(
+                key,
+                Entry {
+                    saved: Saved {
+                        record,
+                        origin: Arc::new(origin),
+                    },
+                    in_use: false,
+                },
+            );
         }
-        Self { limits, inner: Mutex::new(inner), moved: Mutex::default() }
+        Self {
+            limits,
+            inner: Mutex::new(inner),
+            moved: Mutex::default(),
+        }
     }
 
     /// Takes a saved cursor into use.
@@ -104,8 +127,8 @@ impl CursorTable {
         below(inner.entries.len() as u64, self.limits.max) && below(of_owner, self.limits.max_per_owner)
     }
 
-    /// Adds a new cursor, in use; the command makes it durable.
-    pub fn create(&self, key: CursorKey, origin: Origin, now: Timestamp) -> (Saved, Command) {
+    /// Adds a new cursor, in use; the commands, in this order, make it durable.
+    pub fn create(&self, key: CursorKey, origin: Origin, now: Timestamp) -> (Saved, [Command; 2]) {
         let mut inner = self.lock();
         inner.last_id += 1;
         let record = CursorRecord {
@@ -118,25 +141,42 @@ impl CursorTable {
             created: now,
             used: now,
         };
-        let command = Command::CreateCursor(record.clone(), origin.clone());
-        let saved = Saved { record, origin: Arc::new(origin) };
-        inner.insert(key, Entry { saved: saved.clone(), in_use: true });
-        (saved, command)
+        let commands = [
+            Command::SaveCursorOrigin(record.id, Box::new(origin.clone())),
+            Command::SaveCursor(Box::new(record.clone())),
+        ];
+        let saved = Saved {
+            record,
+            origin: Arc::new(origin),
+        };
+        inner.insert(
+            key,
+            Entry {
+                saved: saved.clone(),
+                in_use: true,
+            },
+        );
+        (saved, commands)
     }
 
     /// Removes a cursor; the command makes that durable.
     pub fn remove(&self, key: &CursorKey) -> Option<Command> {
         let mut inner = self.lock();
-        inner.remove(key).map(|entry| Command::DeleteCursor(entry.saved.record.id))
+        inner
+            .remove(key)
+            .map(|entry| Command::DeleteCursor(entry.saved.record.id))
     }
 
     /// The reader is gone; the cursor stays where `record` says.
     pub fn put_back(&self, key: &CursorKey, record: CursorRecord) -> Option<Command> {
         let mut inner = self.lock();
-        let entry = inner.entries.get_mut(key).filter(|entry| entry.saved.record.id == record.id)?;
+        let entry = inner
+            .entries
+            .get_mut(key)
+            .filter(|entry| entry.saved.record.id == record.id)?;
         entry.in_use = false;
         entry.saved.record = record.clone();
-        Some(Command::SaveCursor(record))
+        Some(Command::SaveCursor(Box::new(record)))
     }
 
     /// A cursor moved; it is saved with the next `flush`.
@@ -152,7 +192,10 @@ impl CursorTable {
             return;
         }
         let mut inner = self.lock();
-        let commands = moved.into_iter().filter_map(|record| inner.update(record, now)).collect();
+        let commands = moved
+            .into_iter()
+            .filter_map(|record| inner.update(record, now))
+            .collect();
         submit(commands);
     }
 
@@ -164,8 +207,12 @@ impl CursorTable {
         let before = now.saturating_sub(expiry);
         let mut inner = self.lock();
         let unused = |entry: &Entry| !entry.in_use && entry.saved.record.used < before;
-        let keys: Vec<CursorKey> =
-            inner.entries.iter().filter(|(_, entry)| unused(entry)).map(|(key, _)| key.clone()).collect();
+        let keys: Vec<CursorKey> = inner
+            .entries
+            .iter()
+            .filter(|(_, entry)| unused(entry))
+            .map(|(key, _)| key.clone())
+            .collect();
         keys.iter()
             .filter_map(|key| inner.remove(key))
             .map(|entry| Command::DeleteCursor(entry.saved.record.id))
@@ -206,11 +253,26 @@ impl Inner {
     }
 
     fn update(&mut self, mut record: CursorRecord, now: Timestamp) -> Option<Command> {
-        let key = CursorKey { owner: record.owner.clone(), filter: record.filter.clone() };
-        let entry = self.entries.get_mut(&key).filter(|entry| entry.saved.record.id == record.id)?;
+        let key = CursorKey {
+            owner: record.owner.clone(),
+            filter: record.filter.clone(),
+        };
+        let entry = self
+            .entries
+            .get_mut(&key)
+            .filter(|entry| entry.saved.record.id == record.id)?;
         record.used = now;
         entry.saved.record = record.clone();
-        Some(Command::SaveCursor(record))
+        Some(Command::SaveCursor(Box::new(record)))
+    }
+}
+
+/// The origin of a cursor that has nothing to leave out above its floor.
+fn unrestricted(floor: Position) -> Origin {
+    Origin {
+        taken_at: floor,
+        first: floor.next(),
+        rule: StartRule::Everything,
     }
 }
 
@@ -220,6 +282,8 @@ fn below(count: u64, limit: Option<u64>) -> bool {
 
 impl std::fmt::Debug for CursorTable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CursorTable").field("cursors", &self.len()).finish_non_exhaustive()
+        f.debug_struct("CursorTable")
+            .field("cursors", &self.len())
+            .finish_non_exhaustive()
     }
 }

@@ -13,7 +13,9 @@ use crate::types::{QoS, ReasonCode, Timestamp};
 impl Broker {
     /// Fills the client's output with what it can have now. An error ends the connection.
     pub fn pump(&self, client: &mut Client, now: Timestamp) -> Result<Pumped, Fault> {
-        let taken = client.outbox.take(client.waiting.is_empty() && client.held.len() < HELD_LIMIT);
+        let taken = client
+            .outbox
+            .take(client.waiting.is_empty() && client.held.len() < HELD_LIMIT);
         if let Some(fault) = taken.order {
             return Err(fault);
         }
@@ -36,7 +38,9 @@ impl Broker {
                 pumped = Pumped::More;
             }
         }
-        client.outbox.set_load(client.held.len() + client.waiting.len() + client.session.in_flight());
+        client
+            .outbox
+            .set_load(client.held.len() + client.waiting.len() + client.session.in_flight());
         Ok(pumped)
     }
 
@@ -57,7 +61,9 @@ impl Broker {
             }
             Source::Group(key, position) => {
                 if let Some(membership) = client.groups.iter().find(|membership| membership.key == key) {
-                    membership.group.acked(client.outbox.subscriber, position, &self.cursors);
+                    membership
+                        .group
+                        .acked(client.outbox.subscriber, position, &self.cursors);
                 }
             }
             Source::Live | Source::Retained => {}
@@ -82,14 +88,28 @@ impl Broker {
 
     fn pump_waiting(&self, client: &mut Client, now: Timestamp) {
         while client.session.output().len() < OUTPUT_LIMIT {
-            let from_held = client.held.front().is_some_and(|delivery| client.session.can_send(delivery.qos));
-            let next = if from_held { client.held.pop_front() } else { client.waiting.pop_front() };
+            let from_held = client
+                .held
+                .front()
+                .is_some_and(|delivery| client.session.can_send(delivery.qos));
+            let next = if from_held {
+                client.held.pop_front()
+            } else {
+                client.waiting.pop_front()
+            };
             let Some(delivery) = next else { break };
-            if !from_held && delivery.qos != QoS::AtMostOnce && (!client.held.is_empty() || !client.session.can_send(delivery.qos)) {
+            if !from_held
+                && delivery.qos != QoS::AtMostOnce
+                && (!client.held.is_empty() || !client.session.can_send(delivery.qos))
+            {
                 client.held.push_back(delivery);
                 continue;
             }
-            let kind = if delivery.source == Source::Retained { DeliveryKind::Retained } else { DeliveryKind::Live };
+            let kind = if delivery.source == Source::Retained {
+                DeliveryKind::Retained
+            } else {
+                DeliveryKind::Live
+            };
             let (qos, bytes) = (delivery.qos, delivery.message.payload().len());
             match client.session.send(delivery, now) {
                 Sent::Written => self.count_sent(kind, qos, bytes),
@@ -158,7 +178,10 @@ impl Broker {
         for outbox in &work.wake {
             client.turn.push(outbox, Item::Wake);
         }
-        self.metrics.dropped.of(crate::metrics::DropReason::Expired).increment(work.expired);
+        self.metrics
+            .dropped
+            .of(crate::metrics::DropReason::Expired)
+            .increment(work.expired);
         let mut progress = false;
         while let Some(assigned) = work.assigned.pop_front() {
             let source = match assigned.item.stored {

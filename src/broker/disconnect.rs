@@ -3,10 +3,10 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::Broker;
 use super::client::Client;
 use super::outbox::Item;
 use super::turn::Turn;
-use super::Broker;
 use crate::codec::Disconnect;
 use crate::metrics::DropReason;
 use crate::session::Fault;
@@ -26,7 +26,9 @@ impl Broker {
     pub(super) fn check_disconnect(&self, client: &Client, disconnect: &Disconnect) -> Result<(), Fault> {
         let extends = disconnect.session_expiry_secs.is_some_and(|secs| secs > 0);
         if client.version() == Version::V5 && extends && client.session_expiry_secs == 0 {
-            return Err(Fault::protocol("Session Expiry Interval in DISCONNECT where CONNECT had 0"));
+            return Err(Fault::protocol(
+                "Session Expiry Interval in DISCONNECT where CONNECT had 0",
+            ));
         }
         Ok(())
     }
@@ -101,7 +103,10 @@ impl Broker {
         }
         let refused = turn.deliver();
         if refused.absent > 0 {
-            self.metrics.dropped.of(DropReason::Qos0Offline).increment(refused.absent);
+            self.metrics
+                .dropped
+                .of(DropReason::Qos0Offline)
+                .increment(refused.absent);
         }
         if refused.full > 0 {
             self.metrics.dropped.of(DropReason::QueueFull).increment(refused.full);

@@ -33,7 +33,14 @@ impl Dispatcher {
                     broker.retain(&message);
                 }
                 broker.route(&message, Some(stored), turn);
-                reply(tag, PublishOutcome { sequence: Some(stored.sequence), ..PublishOutcome::accepted() }, turn);
+                reply(
+                    tag,
+                    PublishOutcome {
+                        sequence: Some(stored.sequence),
+                        ..PublishOutcome::accepted()
+                    },
+                    turn,
+                );
             }
             (Command::Append(_), Err(fault)) => {
                 broker.metrics.dropped.of(DropReason::StoreRefused).increment(1);
@@ -95,5 +102,27 @@ impl Observer {
     /// Counts into these metrics.
     pub fn new(metrics: Metrics) -> Self {
         Self { metrics }
+    }
+}
+
+impl LogObserver for Observer {
+    fn on_commit(&self, records: usize, bytes: usize, took: Duration) {
+        self.metrics.store_records.increment(records as u64);
+        self.metrics.store_bytes.increment(bytes as u64);
+        self.metrics.store_commit_seconds.record(took.as_secs_f64());
+        self.metrics.store_batch_records.record(records as f64);
+    }
+
+    fn on_error(&self, error: &LogError) {
+        self.metrics.store_errors.increment(1);
+        tracing::error!(%error, "the event store refused a write");
+    }
+
+    fn on_trimmed(&self, records: u64) {
+        self.metrics.store_trimmed_records.increment(records);
+    }
+
+    fn on_used_bytes(&self, bytes: u64) {
+        self.metrics.store_used_bytes.set(bytes as f64);
     }
 }

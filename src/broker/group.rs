@@ -85,7 +85,7 @@ impl Group {
         let floor = record.floor;
         let logic = GroupState::restore(strategy, floor, &record.acked, record.sent);
         let state = State {
-            scan: reader.scan(Arc::new(filter.clone()), floor.next()),
+            scan: reader.scan(Arc::new(filter.clone()), floor),
             saved,
             logic,
             scanned_to: floor,
@@ -101,7 +101,11 @@ impl Group {
             members: Vec::new(),
             moved: false,
         };
-        Arc::new(Self { subscriber, key, state: Mutex::new(state) })
+        Arc::new(Self {
+            subscriber,
+            key,
+            state: Mutex::new(state),
+        })
     }
 
     /// What names its cursor.
@@ -194,7 +198,9 @@ impl Group {
         let mut state = self.lock();
         for assigned in assigned.into_iter().rev() {
             match assigned.item.stored {
-                Some(stored) => state.logic.unassign(MemberId(member.0), stored.position),
+                Some(stored) => {
+                    state.logic.unassign(MemberId(member.0), stored.position);
+                }
                 None => state.buffer.push_front(assigned.item),
             }
         }
@@ -215,7 +221,11 @@ impl State {
         let id = MemberId(outbox.subscriber.0);
         if self.members.iter().all(|slot| slot.id != id) {
             self.logic.join(id);
-            self.members.push(Slot { id, outbox: outbox.clone(), assigned: VecDeque::new() });
+            self.members.push(Slot {
+                id,
+                outbox: outbox.clone(),
+                assigned: VecDeque::new(),
+            });
         }
     }
 
@@ -224,7 +234,10 @@ impl State {
         let index = self.members.iter().position(|slot| slot.id == id)?;
         let slot = self.members.remove(index);
         self.logic.leave(id);
-        let unsent_live = slot.assigned.into_iter().filter(|assigned| assigned.item.stored.is_none());
+        let unsent_live = slot
+            .assigned
+            .into_iter()
+            .filter(|assigned| assigned.item.stored.is_none());
         for assigned in unsent_live.rev() {
             self.buffer.push_front(assigned.item);
         }
@@ -254,7 +267,7 @@ impl State {
             self.queue_bytes = 0;
             self.buffer.clear();
             self.scanned_to = self.read_to;
-            self.scan.seek(self.read_to.next());
+            self.scan.seek(self.read_to);
         }
         match item.stored {
             Some(stored) if self.behind => self.seen = self.seen.max(stored.position),
@@ -268,7 +281,13 @@ impl State {
     }
 
     /// Gives events to members while they take them. Returns whether the cursor may have moved.
-    fn hand_out(&mut self, asking: SubscriberId, reader: &LogReader, now: Timestamp, work: &mut Work) -> Result<bool, LogError> {
+    fn hand_out(
+        &mut self,
+        asking: SubscriberId,
+        reader: &LogReader,
+        now: Timestamp,
+        work: &mut Work,
+    ) -> Result<bool, LogError> {
         let (mut moved, mut batches) = (false, 0);
         while self.logic.has_credit() {
             let redelivery = self.logic.next_redelivery();
@@ -296,7 +315,14 @@ impl State {
     }
 
     /// Gives one event to a member; `false` if it has to wait.
-    fn hand_out_one(&mut self, item: LaneItem, redelivery: bool, asking: SubscriberId, now: Timestamp, work: &mut Work) -> bool {
+    fn hand_out_one(
+        &mut self,
+        item: LaneItem,
+        redelivery: bool,
+        asking: SubscriberId,
+        now: Timestamp,
+        work: &mut Work,
+    ) -> bool {
         let seen_before = item.stored.is_some_and(|stored| stored.position <= self.read_to);
         if !redelivery && seen_before {
             self.buffer.pop_front();
@@ -349,7 +375,9 @@ impl State {
             let mut admit =
                 |position, channel, sequence| origin.admits(position, channel, sequence) && !logic.is_acked(position);
             let mut events = Vec::new();
-            self.scanned_to = self.scan.next_batch(reader, &mut admit, BATCH_RECORDS, BATCH_BYTES, &mut events)?;
+            self.scanned_to = self
+                .scan
+                .next_batch(reader, &mut admit, BATCH_RECORDS, BATCH_BYTES, &mut events)?;
             self.buffer.extend(events.into_iter().map(LaneItem::from));
             return Ok(true);
         }

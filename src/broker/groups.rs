@@ -37,7 +37,10 @@ impl Groups {
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         let share = shares.entry((name.into(), filter.clone())).or_insert_with(|| {
             let subscriber = router.new_subscriber_id();
-            Share { subscriber, group: make(subscriber) }
+            Share {
+                subscriber,
+                group: make(subscriber),
+            }
         });
         share.group.join(member);
         share.group.clone()

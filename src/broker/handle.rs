@@ -1,8 +1,8 @@
 //! One packet of a client, and the end of a turn.
 
+use super::Broker;
 use super::client::Client;
 use super::disconnect::Cause;
-use super::Broker;
 use crate::codec::Packet;
 use crate::session::{Action, Fault};
 use crate::types::Timestamp;

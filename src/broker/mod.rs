@@ -93,7 +93,7 @@ impl Broker {
         let retention_rules = rules.clone();
         let options = LogOptions {
             max_bytes: config.store.max_bytes.unwrap_or(0),
-            retention: Box::new(move |topic: &str| retention_rules.retention(topic)),
+            retention: Arc::new(move |topic: &str| retention_rules.retention(topic)),
             retention_interval: config.store.retention_interval,
             clock: clock.clone(),
             ..LogOptions::default()
@@ -101,14 +101,16 @@ impl Broker {
         let dispatcher = Dispatcher::default();
         let broker_slot = dispatcher.slot();
         let observer = Observer::new(metrics.clone());
-        let (log, recovered) = Log::open(store, options, Box::new(observer), Box::new(dispatcher))?;
+        let (log, recovered) = Log::open(store, options, Arc::new(observer), Box::new(dispatcher))?;
         let limits = CursorLimits {
             max: config.store.max_cursors,
             max_per_owner: config.store.max_cursors_per_client,
             expiry: config.store.cursor_expiry,
         };
-        let retained_limits =
-            RetainedLimits { max_messages: config.retained.max_messages, max_bytes: config.retained.max_bytes };
+        let retained_limits = RetainedLimits {
+            max_messages: config.retained.max_messages,
+            max_bytes: config.retained.max_bytes,
+        };
         let broker = Arc::new(Self {
             instance: NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed),
             clock,
@@ -150,7 +152,12 @@ impl Broker {
     }
 
     fn submit(&self, commands: Vec<(crate::log::Command, LogTag)>) {
-        self.log().submit(commands.into_iter().map(|(command, tag)| Submission { command, tag }).collect());
+        self.log().submit(
+            commands
+                .into_iter()
+                .map(|(command, tag)| Submission { command, tag })
+                .collect(),
+        );
     }
 
     /// The strategy of a group.
@@ -167,7 +174,9 @@ impl Broker {
 
 impl std::fmt::Debug for Broker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Broker").field("instance", &self.instance).finish_non_exhaustive()
+        f.debug_struct("Broker")
+            .field("instance", &self.instance)
+            .finish_non_exhaustive()
     }
 }
 

@@ -177,7 +177,11 @@ impl Outbox {
         } else {
             VecDeque::new()
         };
-        Taken { live, replies: std::mem::take(&mut inner.replies), order: inner.order.take() }
+        Taken {
+            live,
+            replies: std::mem::take(&mut inner.replies),
+            order: inner.order.take(),
+        }
     }
 
     /// Puts messages back that the connection could not send, before newer ones.
@@ -201,7 +205,12 @@ impl Outbox {
 
     /// Adds a lane for a replay subscription that reads from the log up to `seen` at least.
     pub fn open_lane(&self, key: SubscriptionKey, seen: Position) {
-        let lane = Lane { behind: true, seen, queue: VecDeque::new(), bytes: 0 };
+        let lane = Lane {
+            behind: true,
+            seen,
+            queue: VecDeque::new(),
+            bytes: 0,
+        };
         self.lock().lanes.insert(key, lane);
     }
 

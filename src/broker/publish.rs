@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::client::Client;
-use super::outbox::Item;
 use super::rules::Keep;
 use super::turn::Turn;
 use super::will::Will;
@@ -27,12 +26,18 @@ impl Broker {
     /// Handles a PUBLISH: routes it at once, or sends it through the log.
     pub(super) fn publish(&self, client: &mut Client, incoming: Incoming<'_>, now: Timestamp) -> Result<(), Fault> {
         self.metrics.messages_received.of(incoming.publish.qos).increment(1);
-        self.metrics.message_bytes_received.increment(incoming.publish.payload.len() as u64);
+        self.metrics
+            .message_bytes_received
+            .increment(incoming.publish.payload.len() as u64);
         match self.accept(client, &incoming, now) {
             Ok((message, keep)) => self.forward(client, message, keep, incoming.token),
             Err(refusal) => {
                 self.metrics.dropped.of(refusal.drop).increment(1);
-                self.settle(client, incoming.token, PublishOutcome::refused(refusal.reason, refusal.why))
+                self.settle(
+                    client,
+                    incoming.token,
+                    PublishOutcome::refused(refusal.reason, refusal.why),
+                )
             }
         }
     }
@@ -40,7 +45,8 @@ impl Broker {
     /// Publishes a message of the broker's own accord: a will.
     pub(super) fn publish_will(&self, will: &Will, now: Timestamp, turn: &mut Turn) {
         self.metrics.wills_published.increment(1);
-        let asked = codec::user_properties(will.message(now).properties()).any(|(name, value)| name == "store" && value == "true");
+        let asked = codec::user_properties(will.message(now).properties())
+            .any(|(name, value)| name == "store" && value == "true");
         let message = will.message(now);
         if self.rules.decide(message.topic(), asked) == Keep::Yes {
             turn.submit(Command::Append(message), LogTag::default());
@@ -61,7 +67,12 @@ impl Broker {
         change
     }
 
-    fn accept(&self, client: &Client, incoming: &Incoming<'_>, now: Timestamp) -> Result<(Arc<Message>, Keep), Refusal> {
+    fn accept(
+        &self,
+        client: &Client,
+        incoming: &Incoming<'_>,
+        now: Timestamp,
+    ) -> Result<(Arc<Message>, Keep), Refusal> {
         let publish = &incoming.publish;
         let (topic, asked_by_topic) = published_topic(&incoming.topic)?;
         let asked = asked_by_topic | asked_by_property(publish)?;
@@ -89,14 +100,27 @@ impl Broker {
             expiry_secs: publish.expiry_secs,
             received: now,
         };
-        Ok((Arc::new(Message::new(parts, Some(client.session.client_id().clone()))), keep))
+        Ok((
+            Arc::new(Message::new(parts, Some(client.session.client_id().clone()))),
+            keep,
+        ))
     }
 
-    fn forward(&self, client: &mut Client, message: Arc<Message>, keep: Keep, token: Option<PublishToken>) -> Result<(), Fault> {
+    fn forward(
+        &self,
+        client: &mut Client,
+        message: Arc<Message>,
+        keep: Keep,
+        token: Option<PublishToken>,
+    ) -> Result<(), Fault> {
         let keep = keep == Keep::Yes;
         if keep || client.commits_awaited > 0 {
             // What comes after a stored message takes the same way, so that the order holds [MQTT-4.6.0-6].
-            let command = if keep { Command::Append(message) } else { Command::Forward(message) };
+            let command = if keep {
+                Command::Append(message)
+            } else {
+                Command::Forward(message)
+            };
             client.commits_awaited += 1;
             let tag = LogTag::publish(client.outbox.clone(), token);
             client.turn.submit(command, tag);
@@ -109,7 +133,10 @@ impl Broker {
     /// Retains and routes a message that is not stored.
     pub(super) fn publish_now(&self, message: &Arc<Message>, turn: &mut Turn) -> PublishOutcome {
         if message.retain() && self.retain(message) == RetainedChange::Full {
-            return PublishOutcome::refused(ReasonCode::QuotaExceeded, "there is no room for another retained message");
+            return PublishOutcome::refused(
+                ReasonCode::QuotaExceeded,
+                "there is no room for another retained message",
+            );
         }
         let mut outcome = PublishOutcome::accepted();
         if !self.route(message, None, turn) {
@@ -126,16 +153,13 @@ impl Broker {
     }
 }
 
-/// The outcome of a PUBLISH that went through the log, for its session's mailbox.
-pub(super) fn reply(tag: LogTag, outcome: PublishOutcome, turn: &mut Turn) {
-    if let LogTag::Publish(outbox, token) = tag {
-        turn.push(&outbox, Item::Reply(super::outbox::Reply::Publish(token, outcome)));
-    }
-}
-
 /// The topic without `$store/`, and whether that was there; topics that nobody may publish to are refused.
 fn published_topic(topic: &str) -> Result<(&str, bool), Refusal> {
-    let refusal = |why| Refusal { reason: ReasonCode::TopicNameInvalid, drop: DropReason::InvalidTopic, why };
+    let refusal = |why| Refusal {
+        reason: ReasonCode::TopicNameInvalid,
+        drop: DropReason::InvalidTopic,
+        why,
+    };
     if let Some(stored) = topic.strip_prefix("$store/") {
         check_topic_name(stored).map_err(|_| refusal("$store/ must be followed by a topic"))?;
         return Ok((stored, true));
@@ -144,7 +168,9 @@ fn published_topic(topic: &str) -> Result<(&str, bool), Refusal> {
         return Ok((topic, false));
     }
     if topic.starts_with("$replay/") || topic.starts_with("$select/") {
-        return Err(refusal("$replay/ and $select/ are for subscriptions; publish to the topic itself"));
+        return Err(refusal(
+            "$replay/ and $select/ are for subscriptions; publish to the topic itself",
+        ));
     }
     if topic.starts_with("$SYS/") {
         return Err(refusal("$SYS/ topics are the broker's own"));

@@ -31,7 +31,14 @@ impl ReplayCursor {
     /// A cursor that stands where it was saved.
     pub fn new(key: CursorKey, saved: Saved) -> Arc<Self> {
         let acks = AckFloor::restore(saved.record.floor, &saved.record.acked, saved.record.sent);
-        Arc::new(Self { key, state: Mutex::new(CursorState { saved, acks, moved: false }) })
+        Arc::new(Self {
+            key,
+            state: Mutex::new(CursorState {
+                saved,
+                acks,
+                moved: false,
+            }),
+        })
     }
 
     /// What names it.
@@ -97,12 +104,12 @@ impl CursorHolder for ReplayCursor {
 }
 
 /// A replay subscription of a session.
-#[derive(Debug)]
 pub struct ReplaySubscription {
     /// The session's name for it.
     pub key: SubscriptionKey,
     /// What the subscription asked for last.
     pub options: SubscriptionOptions,
+    filter: TopicFilter,
     cursor: Arc<ReplayCursor>,
     origin: Arc<Origin>,
     scan: Scan,
@@ -152,12 +159,17 @@ impl ReplaySubscription {
     ) -> Self {
         let (origin, read_to, redelivered_to) = {
             let state = cursor.lock();
-            (state.saved.origin.clone(), state.acks.read_to(), state.acks.highest_sent())
+            (
+                state.saved.origin.clone(),
+                state.acks.read_to(),
+                state.acks.highest_sent(),
+            )
         };
-        let scan = reader.scan(Arc::new(filter.clone()), read_to.next());
+        let scan = reader.scan(Arc::new(filter.clone()), read_to);
         Self {
             key,
             options,
+            filter: filter.clone(),
             cursor,
             origin,
             scan,
@@ -173,12 +185,17 @@ impl ReplaySubscription {
         &self.cursor
     }
 
+    /// How many events wait, where that is cheap to tell.
+    pub fn pending(&self, reader: &LogReader) -> Option<u64> {
+        reader.pending(&self.filter, Some(&self.origin), self.cursor.lock().acks.floor())
+    }
+
     /// The connection is gone: what was not sent is read again from the log later.
     pub fn fall_behind(&mut self) {
         self.behind = true;
         self.buffer.clear();
         self.scanned_to = self.cursor.read_to();
-        self.scan.seek(self.scanned_to.next());
+        self.scan.seek(self.scanned_to);
     }
 
     /// Sends what there is, as far as the client and the output take it.
@@ -215,7 +232,9 @@ impl ReplaySubscription {
                 return false;
             }
             let qos = self.options.qos.min(item.message.qos());
-            let already_sent = item.stored.is_some_and(|stored| stored.position <= self.cursor.read_to());
+            let already_sent = item
+                .stored
+                .is_some_and(|stored| stored.position <= self.cursor.read_to());
             let own = self.options.no_local && item.message.publisher() == Some(context.session.client_id());
             if !already_sent && !own {
                 if !context.session.can_send(qos) {
@@ -255,7 +274,10 @@ impl ReplaySubscription {
             Sent::Written => {
                 context.metrics.deliveries.of(DeliveryKind::Replay).increment(1);
                 context.metrics.messages_sent.of(qos).increment(1);
-                context.metrics.message_bytes_sent.increment(item.message.payload().len() as u64);
+                context
+                    .metrics
+                    .message_bytes_sent
+                    .increment(item.message.payload().len() as u64);
                 if let Some(stored) = item.stored {
                     self.cursor.sent(stored.position, context.table);
                     if qos == QoS::AtMostOnce {
@@ -275,21 +297,37 @@ impl ReplaySubscription {
     fn read_log(&mut self, reader: &LogReader) -> Result<(), LogError> {
         let state = self.cursor.lock();
         let origin = &self.origin;
-        let mut admit = |position, channel, sequence| {
-            origin.admits(position, channel, sequence) && !state.acks.is_acked(position)
-        };
+        let mut admit =
+            |position, channel, sequence| origin.admits(position, channel, sequence) && !state.acks.is_acked(position);
         let mut events: Vec<Event> = Vec::new();
-        self.scanned_to = self.scan.next_batch(reader, &mut admit, BATCH_RECORDS, BATCH_BYTES, &mut events)?;
+        self.scanned_to = self
+            .scan
+            .next_batch(reader, &mut admit, BATCH_RECORDS, BATCH_BYTES, &mut events)?;
         self.buffer.extend(events.into_iter().map(LaneItem::from));
         Ok(())
     }
 }
 
+impl std::fmt::Debug for ReplaySubscription {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReplaySubscription")
+            .field("filter", &self.filter)
+            .finish_non_exhaustive()
+    }
+}
+
 impl From<Event> for LaneItem {
     fn from(event: Event) -> Self {
-        let stored =
-            Stored { position: event.position, sequence: event.sequence, time: event.time, channel: event.channel };
-        Self { message: event.message, stored: Some(stored) }
+        let stored = Stored {
+            position: event.position,
+            sequence: event.sequence,
+            time: event.time,
+            channel: event.channel,
+        };
+        Self {
+            message: event.message,
+            stored: Some(stored),
+        }
     }
 }
 

@@ -9,8 +9,8 @@ use super::Broker;
 use super::group::Group;
 use super::outbox::{Item, LaneItem, Outbox};
 use super::turn::Turn;
-use crate::log::Stored;
 use crate::cursor::Candidate;
+use crate::log::Stored;
 use crate::router::{RouteCache, ShareGroup};
 use crate::session::{Delivery, Source, SubscriptionIds, SubscriptionKey};
 use crate::types::{Message, QoS};
@@ -84,7 +84,10 @@ impl Route {
         let mut route = Self::default();
         for target in targets {
             match target {
-                Target::Live(outbox, options) => route.live.push(LiveTarget { outbox, subscriptions: SmallVec::from_buf([options]) }),
+                Target::Live(outbox, options) => route.live.push(LiveTarget {
+                    outbox,
+                    subscriptions: SmallVec::from_buf([options]),
+                }),
                 Target::Share(group) => route.shares.push(group),
                 Target::Replay(outbox, key) => route.replays.push((outbox, key)),
                 Target::Group(group) => route.groups.push(group),
@@ -116,7 +119,11 @@ impl LiveTarget {
     /// The delivery for this session; `None` if No Local holds for all its subscriptions [MQTT-3.8.3-3].
     fn delivery(&self, message: &Arc<Message>) -> Option<Delivery> {
         let own = message.publisher() == Some(&self.outbox.client_id);
-        let mut wanted = self.subscriptions.iter().filter(|options| !(own && options.no_local)).peekable();
+        let mut wanted = self
+            .subscriptions
+            .iter()
+            .filter(|options| !(own && options.no_local))
+            .peekable();
         wanted.peek()?;
         let (mut qos, mut retain, mut subscription_ids) = (QoS::AtMostOnce, false, SubscriptionIds::new());
         for options in wanted {
@@ -165,10 +172,22 @@ impl Broker {
             }
         }
         for (outbox, key) in &route.replays {
-            turn.push(outbox, Item::Lane(*key, LaneItem { message: message.clone(), stored }));
+            turn.push(
+                outbox,
+                Item::Lane(
+                    *key,
+                    LaneItem {
+                        message: message.clone(),
+                        stored,
+                    },
+                ),
+            );
         }
         for group in &route.groups {
-            if let Some(outbox) = group.arrived(LaneItem { message: message.clone(), stored }) {
+            if let Some(outbox) = group.arrived(LaneItem {
+                message: message.clone(),
+                stored,
+            }) {
                 turn.push(&outbox, Item::Wake);
             }
         }

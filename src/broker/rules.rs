@@ -68,12 +68,18 @@ impl StoreRules {
 
     fn rule(&self, topic: &str) -> Option<&Rule> {
         let matches = |filters: &[TopicFilter]| filters.iter().any(|filter| filter.matches(topic));
-        self.rules.iter().find(|rule| matches(&rule.filters) && !matches(&rule.exclude))
+        self.rules
+            .iter()
+            .find(|rule| matches(&rule.filters) && !matches(&rule.exclude))
     }
 }
 
 fn retention(config: &config::Retention) -> Retention {
-    Retention { max_age: config.max_age, max_count: config.max_count, max_bytes: config.max_bytes }
+    Retention {
+        max_age: config.max_age,
+        max_count: config.max_count,
+        max_bytes: config.max_bytes,
+    }
 }
 
 #[cfg(test)]
@@ -84,9 +90,17 @@ mod tests {
         let rule = config::StoreRule {
             filters: vec!["a/#".into()],
             exclude: vec!["a/x".into()],
-            retention: config::Retention { max_age: None, max_count: Some(3), max_bytes: None },
+            retention: config::Retention {
+                max_age: None,
+                max_count: Some(3),
+                max_bytes: None,
+            },
         };
-        StoreRules::new(&config::Store { rules: vec![rule], allow_publisher_store, ..config::Store::default() })
+        StoreRules::new(&config::Store {
+            rules: vec![rule],
+            allow_publisher_store,
+            ..config::Store::default()
+        })
     }
 
     #[test]

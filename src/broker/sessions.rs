@@ -69,7 +69,9 @@ impl Sessions {
             Some(Slot::Absent(absent)) => {
                 inner.forget_deadlines(client_id, &absent);
                 // A resumed session keeps its own mailbox: messages wait in it.
-                inner.slots.insert(client_id.clone(), Slot::Online(absent.client.outbox.clone()));
+                inner
+                    .slots
+                    .insert(client_id.clone(), Slot::Online(absent.client.outbox.clone()));
                 Found::Absent(Box::new(absent.client), absent.will.map(|(_, will)| will))
             }
             None => {
@@ -81,7 +83,9 @@ impl Sessions {
 
     /// Replaces the mailbox under a claimed identifier: the session in it was discarded.
     pub fn replace(&self, client_id: &ClientId, outbox: &Arc<Outbox>) {
-        self.lock().slots.insert(client_id.clone(), Slot::Online(outbox.clone()));
+        self.lock()
+            .slots
+            .insert(client_id.clone(), Slot::Online(outbox.clone()));
     }
 
     /// Whether this very connection still has the identifier.
@@ -99,7 +103,9 @@ impl Sessions {
         if let Some((at, _)) = &will {
             inner.deadlines.insert((*at, client_id.clone()));
         }
-        inner.slots.insert(client_id, Slot::Absent(Box::new(Absent { client, expires, will })));
+        inner
+            .slots
+            .insert(client_id, Slot::Absent(Box::new(Absent { client, expires, will })));
     }
 
     /// The session is over; the identifier is free.
@@ -143,7 +149,10 @@ impl Sessions {
 
 impl Inner {
     fn forget_deadlines(&mut self, client_id: &ClientId, absent: &Absent) {
-        let times = absent.expires.into_iter().chain(absent.will.as_ref().map(|(at, _)| *at));
+        let times = absent
+            .expires
+            .into_iter()
+            .chain(absent.will.as_ref().map(|(at, _)| *at));
         for at in times {
             self.deadlines.remove(&(at, client_id.clone()));
         }

@@ -14,7 +14,7 @@ use crate::log::{Command, Event, LogError, Origin, StartAt};
 use crate::router::ShareGroup;
 use crate::session::Source;
 use crate::topic::{SubscriptionFilter, TopicFilter};
-use crate::types::{QoS, ReasonCode, Timestamp};
+use crate::types::{QoS, ReasonCode, Sequence, Timestamp};
 
 /// Why one filter is refused.
 struct Refusal {
@@ -35,7 +35,12 @@ struct Granted {
 
 impl Granted {
     fn plain(qos: QoS, is_new: bool) -> Self {
-        Self { qos, is_new, command: None, replay: None }
+        Self {
+            qos,
+            is_new,
+            command: None,
+            replay: None,
+        }
     }
 }
 
@@ -95,7 +100,9 @@ impl Broker {
                 if let Some(command) = granted.command {
                     ack.left += 1;
                     ack.changes.push((ack.packet.reasons.len(), request.path));
-                    client.turn.submit(command, LogTag::Cursor(client.outbox.clone(), ack.number));
+                    client
+                        .turn
+                        .submit(command, LogTag::Cursor(client.outbox.clone(), ack.number));
                 }
                 ack.packet.reasons.push(granted_reason(granted.qos));
             }
@@ -125,7 +132,8 @@ impl Broker {
             self.leave(client, &request.path);
         }
         let target = Target::Live(client.outbox.clone(), request.options);
-        self.router.insert(&request.path.filter, client.outbox.subscriber, target);
+        self.router
+            .insert(&request.path.filter, client.outbox.subscriber, target);
         client.subscriptions.insert(request.path.clone(), Subscription::Live);
         Granted::plain(request.options.qos, !known)
     }
@@ -135,42 +143,87 @@ impl Broker {
         if !known {
             self.leave(client, &request.path);
         }
-        let member = Member { outbox: client.outbox.clone(), options: request.options };
-        let group = self.groups.join_share(name, &request.path.filter, member, |subscriber| {
-            let group = Arc::new(ShareGroup::new(self.strategy(name)));
-            self.router.insert(&request.path.filter, subscriber, Target::Share(group.clone()));
-            group
-        }, &self.router);
-        client.subscriptions.insert(request.path.clone(), Subscription::Share(group));
+        let member = Member {
+            outbox: client.outbox.clone(),
+            options: request.options,
+        };
+        let group = self.groups.join_share(
+            name,
+            &request.path.filter,
+            member,
+            |subscriber| {
+                let group = Arc::new(ShareGroup::new(self.strategy(name)));
+                self.router
+                    .insert(&request.path.filter, subscriber, Target::Share(group.clone()));
+                group
+            },
+            &self.router,
+        );
+        client
+            .subscriptions
+            .insert(request.path.clone(), Subscription::Share(group));
         Granted::plain(request.options.qos, !known)
     }
 
-    fn subscribe_replay(&self, client: &mut Client, request: &Request, start: &Start, now: Timestamp) -> Result<Granted, Refusal> {
+    fn subscribe_replay(
+        &self,
+        client: &mut Client,
+        request: &Request,
+        start: &Start,
+        now: Timestamp,
+    ) -> Result<Granted, Refusal> {
         let filter = &request.path.filter;
-        if let (Some(Subscription::Replay(key)), false) = (client.subscriptions.get(&request.path), request.reset_cursor) {
+        if let (Some(Subscription::Replay(key)), false) =
+            (client.subscriptions.get(&request.path), request.reset_cursor)
+        {
             if let Some(replay) = client.replays.iter_mut().find(|replay| replay.key == *key) {
                 replay.options = request.options;
                 let pending = replay.pending(&self.reader);
-                return Ok(Granted { qos: request.options.qos, is_new: false, command: None, replay: Some((true, pending)) });
+                return Ok(Granted {
+                    qos: request.options.qos,
+                    is_new: false,
+                    command: None,
+                    replay: Some((true, pending)),
+                });
             }
         }
         let cursor_key = CursorKey::client(client.session.client_id(), filter);
         let own = client.session.client_id().clone();
         let no_local = request.options.no_local;
-        let deliverable = |event: &Event| !event.message.is_expired(now) && !(no_local && event.message.publisher() == Some(&own));
+        let deliverable =
+            |event: &Event| !event.message.is_expired(now) && !(no_local && event.message.publisher() == Some(&own));
         let is_new = !client.subscriptions.contains_key(&request.path);
         self.leave(client, &request.path);
-        let (saved, command, resumed) = self.open_cursor(&cursor_key, filter, start, request.reset_cursor, deliverable, client, now)?;
+        let (saved, command, resumed) = self.open_cursor(
+            &cursor_key,
+            filter,
+            start,
+            request.reset_cursor,
+            deliverable,
+            client,
+            now,
+        )?;
         let key = client.new_key();
         let cursor = ReplayCursor::new(cursor_key, saved);
-        self.router.insert(filter, client.outbox.subscriber, Target::Replay(client.outbox.clone(), key));
+        self.router.insert(
+            filter,
+            client.outbox.subscriber,
+            Target::Replay(client.outbox.clone(), key),
+        );
         // Whatever was routed before the router knew of the lane is committed by now: the log has it.
         client.outbox.open_lane(key, self.reader.watermark());
         let replay = ReplaySubscription::new(key, filter, cursor, request.options, &self.reader);
         let pending = replay.pending(&self.reader);
         client.replays.push(replay);
-        client.subscriptions.insert(request.path.clone(), Subscription::Replay(key));
-        Ok(Granted { qos: request.options.qos, is_new, command, replay: Some((resumed, pending)) })
+        client
+            .subscriptions
+            .insert(request.path.clone(), Subscription::Replay(key));
+        Ok(Granted {
+            qos: request.options.qos,
+            is_new,
+            command,
+            replay: Some((resumed, pending)),
+        })
     }
 
     fn subscribe_group(
@@ -181,11 +234,20 @@ impl Broker {
         start: &Start,
         now: Timestamp,
     ) -> Result<Granted, Refusal> {
-        let options = SubscriptionOptions { qos: request.options.qos.min(QoS::AtLeastOnce), ..request.options };
-        if let (Some(Subscription::Group(key)), false) = (client.subscriptions.get(&request.path), request.reset_cursor) {
+        let options = SubscriptionOptions {
+            qos: request.options.qos.min(QoS::AtLeastOnce),
+            ..request.options
+        };
+        if let (Some(Subscription::Group(key)), false) = (client.subscriptions.get(&request.path), request.reset_cursor)
+        {
             if let Some(membership) = client.groups.iter_mut().find(|membership| membership.key == *key) {
                 membership.options = options;
-                return Ok(Granted { qos: options.qos, is_new: false, command: None, replay: Some((true, None)) });
+                return Ok(Granted {
+                    qos: options.qos,
+                    is_new: false,
+                    command: None,
+                    replay: Some((true, None)),
+                });
             }
         }
         let filter = &request.path.filter;
@@ -193,25 +255,48 @@ impl Broker {
         self.leave(client, &request.path);
         let mut command = None;
         let mut resumed = true;
-        let group = self.groups.join_replay(&cursor_key, &client.outbox, request.reset_cursor, |subscriber| {
-            let alive = |event: &Event| !event.message.is_expired(now);
-            let (saved, create, was_there) =
-                self.open_cursor(&cursor_key, filter, start, request.reset_cursor, alive, client, now)?;
-            (command, resumed) = (create, was_there);
-            let max_bytes = usize::try_from(self.config.session.max_queued_bytes.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-            let group =
-                Group::new(subscriber, cursor_key.clone(), filter, saved, self.strategy(name), max_bytes, &self.reader);
-            self.router.insert(filter, subscriber, Target::Group(group.clone()));
-            group.routed(self.reader.watermark());
-            Ok(group)
-        }, &self.router)?;
+        let group = self.groups.join_replay(
+            &cursor_key,
+            &client.outbox,
+            request.reset_cursor,
+            |subscriber| {
+                let alive = |event: &Event| !event.message.is_expired(now);
+                let (saved, create, was_there) =
+                    self.open_cursor(&cursor_key, filter, start, request.reset_cursor, alive, client, now)?;
+                (command, resumed) = (create, was_there);
+                let max_bytes =
+                    usize::try_from(self.config.session.max_queued_bytes.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
+                let group = Group::new(
+                    subscriber,
+                    cursor_key.clone(),
+                    filter,
+                    saved,
+                    self.strategy(name),
+                    max_bytes,
+                    &self.reader,
+                );
+                self.router.insert(filter, subscriber, Target::Group(group.clone()));
+                group.routed(self.reader.watermark());
+                Ok(group)
+            },
+            &self.router,
+        )?;
         let Some(group) = group else {
-            return Err(Refusal::other("the group has other members: its cursor cannot be reset while they are subscribed"));
+            return Err(Refusal::other(
+                "the group has other members: its cursor cannot be reset while they are subscribed",
+            ));
         };
         let key = client.new_key();
         client.groups.push(GroupMembership { key, group, options });
-        client.subscriptions.insert(request.path.clone(), Subscription::Group(key));
-        Ok(Granted { qos: options.qos, is_new: true, command, replay: Some((resumed, None)) })
+        client
+            .subscriptions
+            .insert(request.path.clone(), Subscription::Group(key));
+        Ok(Granted {
+            qos: options.qos,
+            is_new: true,
+            command,
+            replay: Some((resumed, None)),
+        })
     }
 
     /// The saved cursor, or a fresh one that starts where `start` says, with the command that makes it durable.
@@ -242,8 +327,9 @@ impl Broker {
             tracing::error!(client = %client.client_id(), filter = filter.as_str(), %fault, "replay start not found");
             Refusal::other(format!("the event store cannot be read: {fault}"))
         })?;
-        let (saved, command) = self.cursors.create(key.clone(), origin, now);
-        Ok((saved, Some(command), false))
+        let (saved, [origin, cursor]) = self.cursors.create(key.clone(), origin, now);
+        self.submit(vec![(origin, LogTag::None)]);
+        Ok((saved, Some(cursor), false))
     }
 
     fn resolve(
@@ -257,7 +343,7 @@ impl Broker {
             Start::New => StartAt::New,
             Start::First => StartAt::First,
             Start::Last(count) => StartAt::Last(count),
-            Start::Sequence(sequence) => StartAt::Sequence(sequence),
+            Start::Sequence(sequence) => StartAt::Sequence(Sequence(sequence)),
             Start::Time(time) => StartAt::Time(time),
             Start::Delta(delta) => StartAt::Time(now.saturating_sub(delta)),
         };
@@ -265,7 +351,14 @@ impl Broker {
     }
 
     /// Retained messages come after the SUBACK and before the replay.
-    fn collect_retained(&self, request: &Request, handling: RetainHandling, is_new: bool, ack: &mut AwaitedAck, now: Timestamp) {
+    fn collect_retained(
+        &self,
+        request: &Request,
+        handling: RetainHandling,
+        is_new: bool,
+        ack: &mut AwaitedAck,
+        now: Timestamp,
+    ) {
         let wanted = match handling {
             RetainHandling::Send => true,
             RetainHandling::SendIfNew => is_new,
@@ -314,7 +407,11 @@ impl Broker {
     }
 
     fn finish_ack(&self, client: &mut Client, ack: AwaitedAck) {
-        client.write(if ack.is_subscribe { Packet::SubAck(ack.packet) } else { Packet::UnsubAck(ack.packet) });
+        client.write(if ack.is_subscribe {
+            Packet::SubAck(ack.packet)
+        } else {
+            Packet::UnsubAck(ack.packet)
+        });
         client.waiting.extend(ack.retained);
         self.count_subscriptions();
     }
@@ -324,23 +421,44 @@ impl AwaitedAck {
     /// An acknowledgement without reasons yet.
     pub(super) fn new(client: &mut Client, packet_id: crate::types::PacketId, is_subscribe: bool) -> Self {
         client.next_ack += 1;
-        let packet = SubAck { packet_id, reasons: Vec::new(), reason_string: None, user_properties: Vec::new() };
-        Self { number: client.next_ack, left: 0, is_subscribe, packet, changes: Vec::new(), retained: Vec::new() }
+        let packet = SubAck {
+            packet_id,
+            reasons: Vec::new(),
+            reason_string: None,
+            user_properties: Vec::new(),
+        };
+        Self {
+            number: client.next_ack,
+            left: 0,
+            is_subscribe,
+            packet,
+            changes: Vec::new(),
+            retained: Vec::new(),
+        }
     }
 }
 
 impl Refusal {
     fn other(why: impl Into<String>) -> Self {
-        Self { reason: ReasonCode::ImplementationSpecificError, why: why.into() }
+        Self {
+            reason: ReasonCode::ImplementationSpecificError,
+            why: why.into(),
+        }
     }
 }
 
 fn parse_request(filter: &SubscribeFilter, id: Option<u32>, replay: &ReplayOptions) -> Result<Request, Refusal> {
-    let parsed = SubscriptionFilter::parse(&filter.filter)
-        .map_err(|fault| Refusal { reason: fault.reason_code(), why: fault.to_string() })?;
-    let replay = replay.with_prefix(&parsed).map_err(|fault| Refusal::other(fault.to_string()))?;
+    let parsed = SubscriptionFilter::parse(&filter.filter).map_err(|fault| Refusal {
+        reason: fault.reason_code(),
+        why: fault.to_string(),
+    })?;
+    let replay = replay
+        .with_prefix(&parsed)
+        .map_err(|fault| Refusal::other(fault.to_string()))?;
     if replay.selector.is_some() {
-        return Err(Refusal::other("selector: message selectors are not available in this version"));
+        return Err(Refusal::other(
+            "selector: message selectors are not available in this version",
+        ));
     }
     let options = SubscriptionOptions {
         qos: filter.qos,
@@ -348,8 +466,16 @@ fn parse_request(filter: &SubscribeFilter, id: Option<u32>, replay: &ReplayOptio
         retain_as_published: filter.retain_as_published,
         id,
     };
-    let path = SubscriptionPath { group: parsed.group, filter: parsed.filter };
-    Ok(Request { path, start: replay.start, reset_cursor: replay.reset_cursor, options })
+    let path = SubscriptionPath {
+        group: parsed.group,
+        filter: parsed.filter,
+    };
+    Ok(Request {
+        path,
+        start: replay.start,
+        reset_cursor: replay.reset_cursor,
+        options,
+    })
 }
 
 fn granted_reason(qos: QoS) -> ReasonCode {
@@ -359,4 +485,3 @@ fn granted_reason(qos: QoS) -> ReasonCode {
         QoS::ExactlyOnce => ReasonCode::GrantedQoS2,
     }
 }
-

@@ -17,7 +17,12 @@ pub struct Turn {
 impl Turn {
     /// Leaves an item for a session.
     pub fn push(&mut self, outbox: &Arc<Outbox>, item: Item) {
-        let found = self.touched.iter_mut().rev().take(NEAR).find(|(other, _)| Arc::ptr_eq(other, outbox));
+        let found = self
+            .touched
+            .iter_mut()
+            .rev()
+            .take(NEAR)
+            .find(|(other, _)| Arc::ptr_eq(other, outbox));
         match found {
             Some((_, items)) => items.push(item),
             None => {

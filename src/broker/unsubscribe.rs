@@ -47,7 +47,10 @@ impl Broker {
                 return;
             }
         };
-        let path = SubscriptionPath { group: parsed.group, filter: parsed.filter };
+        let path = SubscriptionPath {
+            group: parsed.group,
+            filter: parsed.filter,
+        };
         let Some(subscription) = client.subscriptions.remove(&path) else {
             ack.packet.reasons.push(ReasonCode::NoSubscriptionExisted);
             return;
@@ -55,7 +58,9 @@ impl Broker {
         if let Some(command) = self.end_subscription(client, &path, subscription, fate) {
             ack.left += 1;
             ack.changes.push((ack.packet.reasons.len(), path));
-            client.turn.submit(command, LogTag::Cursor(client.outbox.clone(), ack.number));
+            client
+                .turn
+                .submit(command, LogTag::Cursor(client.outbox.clone(), ack.number));
         }
         ack.packet.reasons.push(ReasonCode::Success);
     }
@@ -72,7 +77,11 @@ impl Broker {
     /// Ends all subscriptions of a session that is over.
     pub(super) fn leave_all(&self, client: &mut Client) {
         // A cursor under an identifier that nobody can come back with serves nobody.
-        let fate = if client.assigned_id { CursorFate::Deleted } else { CursorFate::Kept };
+        let fate = if client.assigned_id {
+            CursorFate::Deleted
+        } else {
+            CursorFate::Kept
+        };
         for (path, subscription) in std::mem::take(&mut client.subscriptions) {
             let fate = if path.group.is_some() { CursorFate::Kept } else { fate };
             if let Some(command) = self.end_subscription(client, &path, subscription, fate) {
@@ -118,18 +127,28 @@ impl Broker {
         }
     }
 
-    fn end_membership(&self, client: &mut Client, key: SubscriptionKey, filter: &TopicFilter, fate: CursorFate) -> Option<Command> {
+    fn end_membership(
+        &self,
+        client: &mut Client,
+        key: SubscriptionKey,
+        filter: &TopicFilter,
+        fate: CursorFate,
+    ) -> Option<Command> {
         let index = client.groups.iter().position(|membership| membership.key == key)?;
         let group = client.groups.remove(index).group;
-        client.session.forget_in_flight(|source| matches!(source, Source::Group(other, _) if other == key));
+        client
+            .session
+            .forget_in_flight(|source| matches!(source, Source::Group(other, _) if other == key));
         let mut command = None;
         let subscriber = client.outbox.subscriber;
-        let wake = self.groups.leave_replay(&group, filter, subscriber, &self.router, |group| {
-            command = match fate {
-                CursorFate::Kept => self.cursors.put_back(group.key(), group.record()),
-                CursorFate::Deleted => self.cursors.remove(group.key()),
-            };
-        });
+        let wake = self
+            .groups
+            .leave_replay(&group, filter, subscriber, &self.router, |group| {
+                command = match fate {
+                    CursorFate::Kept => self.cursors.put_back(group.key(), group.record()),
+                    CursorFate::Deleted => self.cursors.remove(group.key()),
+                };
+            });
         if let Some(outbox) = wake {
             client.turn.push(&outbox, Item::Wake);
         }

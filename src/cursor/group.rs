@@ -95,6 +95,11 @@ impl GroupState {
         }
     }
 
+    /// How many more events a member can take; 0 for one that is none.
+    pub fn credit(&self, member: MemberId) -> u32 {
+        self.members.get(&member).map_or(0, |state| state.credit)
+    }
+
     /// Whether any member can take an event.
     pub fn has_credit(&self) -> bool {
         !self.ready.is_empty()

@@ -16,7 +16,11 @@ pub struct RouteCache<C> {
 
 impl<C> Default for RouteCache<C> {
     fn default() -> Self {
-        Self { generation: 0, routes: AHashMap::new(), bytes: 0 }
+        Self {
+            generation: 0,
+            routes: AHashMap::new(),
+            bytes: 0,
+        }
     }
 }
 

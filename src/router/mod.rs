@@ -27,7 +27,11 @@ pub struct Router<T> {
 
 impl<T: Clone> Default for Router<T> {
     fn default() -> Self {
-        Self { trie: RwLock::new(Trie::new()), generation: AtomicU64::new(1), next_id: AtomicU64::new(1) }
+        Self {
+            trie: RwLock::new(Trie::new()),
+            generation: AtomicU64::new(1),
+            next_id: AtomicU64::new(1),
+        }
     }
 }
 

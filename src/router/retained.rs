@@ -41,7 +41,13 @@ struct Inner {
 impl Retained {
     /// None yet.
     pub fn new(limits: RetainedLimits) -> Self {
-        Self { limits, inner: Mutex::new(Inner { tree: TopicTree::new(), bytes: 0 }) }
+        Self {
+            limits,
+            inner: Mutex::new(Inner {
+                tree: TopicTree::new(),
+                bytes: 0,
+            }),
+        }
     }
 
     /// Takes a publish with RETAIN; an empty payload clears the topic [MQTT-3.3.1-6].

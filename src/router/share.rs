@@ -20,7 +20,13 @@ struct Inner<M> {
 impl<M: Candidate + Clone> ShareGroup<M> {
     /// A group without members.
     pub fn new(strategy: Strategy) -> Self {
-        Self { strategy, inner: Mutex::new(Inner { members: Vec::new(), cursor: SharedCursor::default() }) }
+        Self {
+            strategy,
+            inner: Mutex::new(Inner {
+                members: Vec::new(),
+                cursor: SharedCursor::default(),
+            }),
+        }
     }
 
     /// Adds a member, or replaces it. Returns whether it is new.

@@ -17,7 +17,18 @@ pub struct Fault {
 impl Fault {
     /// A fault with a fixed text.
     pub const fn new(reason: ReasonCode, what: &'static str) -> Self {
-        Self { reason, what: Cow::Borrowed(what) }
+        Self {
+            reason,
+            what: Cow::Borrowed(what),
+        }
+    }
+
+    /// A fault whose text is made when it happens.
+    pub fn because(reason: ReasonCode, what: String) -> Self {
+        Self {
+            reason,
+            what: Cow::Owned(what),
+        }
     }
 
     /// A protocol error (0x82).

@@ -25,12 +25,20 @@ pub struct PublishOutcome {
 impl PublishOutcome {
     /// Accepted; nothing was stored.
     pub fn accepted() -> Self {
-        Self { reason: ReasonCode::Success, reason_string: None, sequence: None }
+        Self {
+            reason: ReasonCode::Success,
+            reason_string: None,
+            sequence: None,
+        }
     }
 
     /// Refused: neither stored nor delivered to anyone.
     pub fn refused(reason: ReasonCode, why: impl Into<String>) -> Self {
-        Self { reason, reason_string: Some(why.into()), sequence: None }
+        Self {
+            reason,
+            reason_string: Some(why.into()),
+            sequence: None,
+        }
     }
 }
 
@@ -119,7 +127,10 @@ impl Inbound {
                 ack.outcome = Some(outcome.clone());
                 (qos == QoS::ExactlyOnce).then_some(packet_id)
             }
-            None => self.received.iter().find_map(|(id, state)| (*state == Received::Pending(token)).then_some(*id)),
+            None => self
+                .received
+                .iter()
+                .find_map(|(id, state)| (*state == Received::Pending(token)).then_some(*id)),
         };
         let Some(packet_id) = packet_id else {
             return;
@@ -144,7 +155,11 @@ impl Inbound {
         if ack.qos == QoS::AtLeastOnce {
             self.unacknowledged_qos1 -= 1;
         }
-        Some(ReadyAck { packet_id: ack.packet_id, qos: ack.qos, outcome: ack.outcome? })
+        Some(ReadyAck {
+            packet_id: ack.packet_id,
+            qos: ack.qos,
+            outcome: ack.outcome?,
+        })
     }
 
     /// PUBREL: the packet identifier is free again. `false` if it was not in use.
@@ -164,7 +179,11 @@ impl Inbound {
 
     fn await_outcome(&mut self, packet_id: PacketId, qos: QoS) -> PublishToken {
         let token = PublishToken(self.first_token + self.acks.len() as u64);
-        self.acks.push_back(PendingAck { packet_id, qos, outcome: None });
+        self.acks.push_back(PendingAck {
+            packet_id,
+            qos,
+            outcome: None,
+        });
         token
     }
 

@@ -72,11 +72,18 @@ impl Link {
     pub fn resolve_alias(&mut self, alias: u16, topic: &str) -> Result<Arc<str>, Fault> {
         if alias == 0 || alias > self.options.server_topic_alias_maximum {
             // [MQTT-3.3.2-8], [MQTT-3.3.2-9]
-            return Err(Fault::new(ReasonCode::TopicAliasInvalid, "topic alias is 0 or above Topic Alias Maximum"));
+            return Err(Fault::new(
+                ReasonCode::TopicAliasInvalid,
+                "topic alias is 0 or above Topic Alias Maximum",
+            ));
         }
         if topic.is_empty() {
             // An alias that was never set is a protocol error (section 3.3.2.3.4).
-            return self.incoming.get(&alias).cloned().ok_or(Fault::protocol("topic alias was never given a topic"));
+            return self
+                .incoming
+                .get(&alias)
+                .cloned()
+                .ok_or(Fault::protocol("topic alias was never given a topic"));
         }
         let topic: Arc<str> = topic.into();
         self.incoming.insert(alias, topic.clone());
@@ -89,13 +96,22 @@ impl Link {
     pub fn outgoing_topic(&self, topic: &str) -> OutgoingTopic {
         let maximum = self.options.client_topic_alias_maximum.min(MAX_OUTGOING_ALIASES);
         if maximum == 0 {
-            return OutgoingTopic { alias: None, send_topic: true };
+            return OutgoingTopic {
+                alias: None,
+                send_topic: true,
+            };
         }
         if let Some(&alias) = self.outgoing.get(topic) {
-            return OutgoingTopic { alias: Some(alias), send_topic: false };
+            return OutgoingTopic {
+                alias: Some(alias),
+                send_topic: false,
+            };
         }
         let used = u16::try_from(self.outgoing.len()).unwrap_or(u16::MAX);
-        OutgoingTopic { alias: (used < maximum).then_some(used + 1), send_topic: true }
+        OutgoingTopic {
+            alias: (used < maximum).then_some(used + 1),
+            send_topic: true,
+        }
     }
 
     /// From now on `topic` goes out as its alias alone.
@@ -107,7 +123,10 @@ impl Link {
 
     /// An acknowledgement freed a place; never above what the client asked for (section 4.9).
     pub fn give_back_quota(&mut self) {
-        self.send_quota = self.send_quota.saturating_add(1).min(self.options.client_receive_maximum);
+        self.send_quota = self
+            .send_quota
+            .saturating_add(1)
+            .min(self.options.client_receive_maximum);
     }
 }
 

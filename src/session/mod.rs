@@ -108,7 +108,11 @@ impl Session {
         let options = &self.link.options;
         let start = self.out.len();
         let bare = !options.problem_information && !matches!(packet, Packet::ConnAck(_) | Packet::Disconnect(_));
-        let packet = if bare { send::without_diagnostics(packet) } else { packet };
+        let packet = if bare {
+            send::without_diagnostics(packet)
+        } else {
+            packet
+        };
         let fits = codec::encode(&packet, options.version, &mut self.out).is_ok()
             && self.out.len() - start <= options.client_maximum_packet_size as usize;
         if fits {

@@ -97,7 +97,11 @@ impl Session {
             None => IncomingTopic::Plain(publish.topic),
         };
         let Some(packet_id) = publish.packet_id else {
-            return Ok(Action::Publish(Incoming { publish, topic, token: None }));
+            return Ok(Action::Publish(Incoming {
+                publish,
+                topic,
+                token: None,
+            }));
         };
         if publish.qos == QoS::AtLeastOnce && self.inbound.holds(packet_id) && self.version() == Version::V5 {
             self.write(Packet::PubAck(Ack::new(packet_id, ReasonCode::PacketIdentifierInUse)));
@@ -105,7 +109,11 @@ impl Session {
         }
         self.check_receive_maximum(packet_id)?;
         match self.inbound.arrived(packet_id, publish.qos) {
-            Arrival::New(token) => Ok(Action::Publish(Incoming { publish, topic, token: Some(token) })),
+            Arrival::New(token) => Ok(Action::Publish(Incoming {
+                publish,
+                topic,
+                token: Some(token),
+            })),
             Arrival::AlreadyPending => Ok(Action::None),
             Arrival::AlreadyKnown => {
                 self.write(Packet::PubRec(Ack::new(packet_id, ReasonCode::Success)));
@@ -118,7 +126,10 @@ impl Session {
     fn check_receive_maximum(&self, packet_id: PacketId) -> Result<(), Fault> {
         let limited = self.version() == Version::V5 && !self.inbound.holds(packet_id);
         if limited && self.inbound.unacknowledged() >= usize::from(self.link.options.server_receive_maximum) {
-            return Err(Fault::new(ReasonCode::ReceiveMaximumExceeded, "more unacknowledged PUBLISH packets than Receive Maximum"));
+            return Err(Fault::new(
+                ReasonCode::ReceiveMaximumExceeded,
+                "more unacknowledged PUBLISH packets than Receive Maximum",
+            ));
         }
         Ok(())
     }
@@ -126,20 +137,31 @@ impl Session {
     fn write_publish_ack(&mut self, packet_id: PacketId, qos: QoS, outcome: PublishOutcome) -> Result<(), Fault> {
         if self.version() == Version::V3 && outcome.reason.is_error() {
             // 3.1.1 has no way to refuse a PUBLISH but to close the connection (section 3.3.5).
-            return Err(Fault::new(outcome.reason, outcome.reason_string.unwrap_or_default()));
+            return Err(Fault::because(
+                outcome.reason,
+                outcome.reason_string.unwrap_or_default(),
+            ));
         }
         let mut ack = Ack::new(packet_id, outcome.reason);
         ack.reason_string = outcome.reason_string;
         if let Some(sequence) = outcome.sequence {
             ack.user_properties.push(("es-seq".into(), sequence.to_string()));
         }
-        self.write(if qos == QoS::AtLeastOnce { Packet::PubAck(ack) } else { Packet::PubRec(ack) });
+        self.write(if qos == QoS::AtLeastOnce {
+            Packet::PubAck(ack)
+        } else {
+            Packet::PubRec(ack)
+        });
         Ok(())
     }
 
     fn handle_pubrel(&mut self, ack: &Ack) -> Action<'static> {
         let known = self.inbound.release(ack.packet_id);
-        let reason = if known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
+        let reason = if known {
+            ReasonCode::Success
+        } else {
+            ReasonCode::PacketIdentifierNotFound
+        };
         self.write(Packet::PubComp(Ack::new(ack.packet_id, reason)));
         Action::None
     }
@@ -178,6 +200,10 @@ impl Session {
 
     fn finished(&mut self, source: Source) -> Action<'static> {
         self.link.give_back_quota();
-        if source.has_cursor() { Action::Acked(source) } else { Action::None }
+        if source.has_cursor() {
+            Action::Acked(source)
+        } else {
+            Action::None
+        }
     }
 }

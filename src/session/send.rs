@@ -65,7 +65,9 @@ impl Session {
             if self.out.len() >= output_limit {
                 break;
             }
-            let Some(entry) = self.outbound.get_mut(packet_id) else { break };
+            let Some(entry) = self.outbound.get_mut(packet_id) else {
+                break;
+            };
             if entry.stage == Stage::AwaitPubComp {
                 self.write(Packet::PubRel(Ack::new(packet_id, ReasonCode::Success)));
             } else if self.link.send_quota == 0 {
@@ -95,7 +97,13 @@ impl Session {
         Some(delivery.source)
     }
 
-    fn write_publish(&mut self, delivery: &Delivery, packet_id: Option<PacketId>, dup: bool, expiry_secs: Option<u32>) -> bool {
+    fn write_publish(
+        &mut self,
+        delivery: &Delivery,
+        packet_id: Option<PacketId>,
+        dup: bool,
+        expiry_secs: Option<u32>,
+    ) -> bool {
         let options = self.link.options;
         let message = &delivery.message;
         let topic = self.link.outgoing_topic(message.topic());
@@ -103,12 +111,15 @@ impl Session {
             Some(_) if options.version == Version::V5 => channel_name(message.topic()),
             _ => String::new(),
         };
-        let event = delivery.event.filter(|_| options.version == Version::V5).map(|place| EventProperties {
-            sequence: place.sequence,
-            time: place.time,
-            channel: &channel,
-            redelivered: place.redelivered,
-        });
+        let event = delivery
+            .event
+            .filter(|_| options.version == Version::V5)
+            .map(|place| EventProperties {
+                sequence: place.sequence,
+                time: place.time,
+                channel: &channel,
+                redelivered: place.redelivered,
+            });
         let mut wire = codec::Delivery {
             message,
             dup,

@@ -168,6 +168,12 @@ fn after(key: &str) -> String {
     format!("{key}\u{1}")
 }
 
+impl<V> std::fmt::Debug for TopicTree<V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TopicTree").finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::plain_matches;

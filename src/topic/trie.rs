@@ -243,5 +243,11 @@ fn some(child: SlabId) -> Option<SlabId> {
     (child != NONE).then_some(child)
 }
 
+impl<K, V> std::fmt::Debug for Trie<K, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Trie").finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests;

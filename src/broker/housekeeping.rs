@@ -1,0 +1,72 @@
+//! What time brings: wills, session expiry, cursors on their way to disk. And the end of it all.
+
+use std::sync::atomic::Ordering;
+
+use super::sessions::Due;
+use super::turn::Turn;
+use super::{Broker, LogTag};
+use crate::session::Fault;
+use crate::types::{ReasonCode, Timestamp};
+
+impl Broker {
+    /// Does what is due by `now`: publishes wills, ends sessions, removes cursors that nobody uses.
+    pub fn handle_timeout(&self, now: Timestamp) {
+        let mut turn = Turn::default();
+        for due in self.sessions.due(now) {
+            match due {
+                Due::Will(will) => self.publish_will(&will, now, &mut turn),
+                Due::Expired(client, will) => {
+                    tracing::info!(client = %client.client_id(), "session expired");
+                    self.end_session(*client, will, now, &mut turn);
+                }
+            }
+        }
+        for command in self.cursors.expire(now) {
+            turn.submit(command, LogTag::None);
+        }
+        self.flush(&mut turn);
+        self.update_gauges();
+    }
+
+    /// Sends the cursors that moved on their way to disk.
+    pub fn flush_cursors(&self, now: Timestamp) {
+        self.cursors.flush(now, |commands| {
+            self.submit(commands.into_iter().map(|command| (command, LogTag::None)).collect());
+        });
+    }
+
+    /// Lets nobody in any more and orders every connection to end.
+    pub fn begin_stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        for outbox in self.sessions.online() {
+            outbox.order(Fault::new(ReasonCode::ServerShuttingDown, "the broker is stopping"));
+        }
+    }
+
+    /// How many clients are connected.
+    pub fn connection_count(&self) -> u64 {
+        self.connections.load(Ordering::Acquire)
+    }
+
+    /// Makes everything durable and closes the log. Blocks.
+    pub fn close(&self) {
+        self.flush_cursors(self.clock.now());
+        self.log().close();
+    }
+
+    pub(super) fn count_sessions(&self) {
+        self.metrics.sessions.set(self.sessions.len() as f64);
+    }
+
+    pub(super) fn count_subscriptions(&self) {
+        self.metrics.subscriptions.set(self.router.len() as f64);
+    }
+
+    fn update_gauges(&self) {
+        self.count_sessions();
+        self.count_subscriptions();
+        self.metrics.cursors.set(self.cursors.len() as f64);
+        self.metrics.retained_messages.set(self.retained.len() as f64);
+        self.metrics.channels.set(self.reader.channel_count() as f64);
+    }
+}

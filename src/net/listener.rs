@@ -1,0 +1,97 @@
+//! Accepts connections and hands each to a worker in turn.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+
+use super::connection;
+use crate::broker::Broker;
+use crate::config::Address;
+
+/// Why an address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}")]
+pub struct ListenError {
+    address: String,
+    source: std::io::Error,
+}
+
+impl ListenError {
+    /// The address, and what the system says.
+    pub fn new(address: String, source: std::io::Error) -> Self {
+        Self { address, source }
+    }
+}
+
+/// A TCP socket that is listened on.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Binds to an address.
+    pub async fn bind(address: &Address) -> Result<Self, ListenError> {
+        let fault = |source| ListenError::new(address.to_string(), source);
+        let socket = TcpListener::bind((address.host.as_str(), address.port))
+            .await
+            .map_err(fault)?;
+        let local = socket.local_addr().map_err(fault)?;
+        Ok(Self { socket, address: local })
+    }
+
+    /// The address with the port that it got.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts connections until the task is dropped; each runs on the next worker.
+    pub async fn accept(self, broker: Arc<Broker>, workers: Vec<Handle>) {
+        for worker in workers.iter().cycle() {
+            let (stream, peer) = self.next_connection().await;
+            let broker = broker.clone();
+            worker.spawn(async move { serve(stream, peer, broker).await });
+        }
+    }
+
+    async fn next_connection(&self) -> (std::net::TcpStream, SocketAddr) {
+        loop {
+            match self
+                .socket
+                .accept()
+                .await
+                .and_then(|(stream, peer)| Ok((stream.into_std()?, peer)))
+            {
+                Ok(connection) => return connection,
+                Err(fault) => {
+                    // Out of file descriptors, most likely: others will close theirs.
+                    tracing::warn!(address = %self.address, %fault, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+async fn serve(stream: std::net::TcpStream, peer: SocketAddr, broker: Arc<Broker>) {
+    // The socket is registered with the worker's own reactor.
+    let stream = match TcpStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(fault) => {
+            tracing::warn!(%peer, %fault, "a connection could not be taken over");
+            return;
+        }
+    };
+    // Output is gathered before it is written; waiting for more would only delay it.
+    if let Err(fault) = stream.set_nodelay(true) {
+        tracing::debug!(%peer, %fault, "TCP_NODELAY could not be set");
+    }
+    connection::serve(stream, peer, broker).await;
+}
+
+/// How long accepting pauses after it failed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -1,0 +1,6 @@
+//! Sockets: listeners, and the driver of one connection. Knows how bytes come and go, not what they mean.
+
+mod connection;
+mod listener;
+
+pub use listener::{ListenError, Listener};

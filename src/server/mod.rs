@@ -1,0 +1,231 @@
+//! Wiring: store, broker, workers, listeners, signals, and the ordered stop.
+
+mod workers;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::admin;
+use crate::broker::Broker;
+use crate::config::Config;
+use crate::log::LogError;
+use crate::metrics::{Metrics, MetricsPage};
+use crate::net::{ListenError, Listener};
+use crate::store::{LmdbOptions, LmdbStore, Store, StoreError};
+use crate::types::Clock;
+use workers::Workers;
+
+/// Why the broker does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The data folder cannot be used.
+    #[error("{source}")]
+    Store {
+        /// The data folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: StoreError,
+    },
+    /// The log cannot be read.
+    #[error("the event store in {path} cannot be read: {source}")]
+    Log {
+        /// The data folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: LogError,
+    },
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The operating system refuses something else.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+/// Runs a broker until SIGTERM or SIGINT; returns when everything is on disk.
+pub fn run(config: Config) -> Result<(), ServerError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(io("cannot start a runtime"))?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).map_err(io("cannot wait for SIGTERM"))?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(io("cannot wait for SIGINT"))?;
+        let server = Server::start(config).await?;
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!(signal = name, "stopping");
+        server.stop().await;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+/// A running broker with its sockets.
+#[derive(Debug)]
+pub struct Server {
+    broker: Arc<Broker>,
+    addresses: Vec<std::net::SocketAddr>,
+    http_address: Option<std::net::SocketAddr>,
+    workers: Workers,
+    tasks: Vec<JoinHandle<()>>,
+    http_stop: Option<oneshot::Sender<()>>,
+}
+
+impl Server {
+    /// Opens the store in the configured data folder, binds every listener and begins to serve.
+    pub async fn start(config: Config) -> Result<Self, ServerError> {
+        let path = config.store.path.clone();
+        let store =
+            LmdbStore::open(&path, &LmdbOptions::default()).map_err(|source| ServerError::Store { path, source })?;
+        Self::start_on(config, Arc::new(store)).await
+    }
+
+    /// The same on a store of the caller's.
+    pub async fn start_on(config: Config, store: Arc<dyn Store>) -> Result<Self, ServerError> {
+        let clock = Clock::default();
+        let (metrics, page) = Metrics::new(clock.now());
+        let mut listeners = Vec::new();
+        for listener in &config.listeners {
+            listeners.push(Listener::bind(&listener.address).await?);
+        }
+        let http = bind_http(&config).await?;
+        let path = config.store.path.clone();
+        let worker_count = config.runtime.workers;
+        let broker = Broker::open(config, store, clock, metrics).map_err(|source| ServerError::Log { path, source })?;
+        let workers = Workers::start(worker_count).map_err(io("cannot start a worker"))?;
+        let mut server = Self {
+            broker,
+            addresses: listeners.iter().map(Listener::address).collect(),
+            http_address: None,
+            workers,
+            tasks: Vec::new(),
+            http_stop: None,
+        };
+        server.spawn_listeners(listeners);
+        server.spawn_http(http, page);
+        server.spawn_housekeeping();
+        Ok(server)
+    }
+
+    /// The addresses that are listened on, with the ports that they got.
+    pub fn addresses(&self) -> &[std::net::SocketAddr] {
+        &self.addresses
+    }
+
+    /// The address of the HTTP listener, if there is one.
+    pub fn http_address(&self) -> Option<std::net::SocketAddr> {
+        self.http_address
+    }
+
+    /// The broker.
+    pub fn broker(&self) -> &Arc<Broker> {
+        &self.broker
+    }
+
+    /// Stops in order: no newcomers, DISCONNECT to everyone, everything on disk.
+    pub async fn stop(mut self) {
+        for task in self.tasks.drain(..) {
+            task.abort();
+        }
+        self.broker.begin_stop();
+        let gone = async {
+            while self.broker.connection_count() > 0 {
+                tokio::time::sleep(STOP_POLL).await;
+            }
+        };
+        if tokio::time::timeout(STOP_TIMEOUT, gone).await.is_err() {
+            tracing::warn!(left = self.broker.connection_count(), "connections did not end in time");
+        }
+        if let Some(stop) = self.http_stop.take() {
+            // The HTTP task may have ended on its own; then there is nobody to tell.
+            let _ = stop.send(());
+        }
+        self.workers.stop();
+        self.broker.close();
+    }
+
+    fn spawn_listeners(&mut self, listeners: Vec<Listener>) {
+        let loopback_only = self.addresses.iter().all(|address| address.ip().is_loopback());
+        for listener in listeners {
+            tracing::info!(address = %listener.address(), "listening");
+            self.tasks.push(tokio::spawn(
+                listener.accept(self.broker.clone(), self.workers.handles()),
+            ));
+        }
+        if loopback_only {
+            tracing::info!(
+                "only programs on this machine can connect; to open the broker to a network: --listen 0.0.0.0:1883, or listeners in the configuration"
+            );
+        }
+    }
+
+    fn spawn_http(&mut self, http: Option<TcpListener>, page: MetricsPage) {
+        let Some(listener) = http else { return };
+        self.http_address = listener.local_addr().ok();
+        if let Some(address) = self.http_address {
+            tracing::info!(%address, "http listening");
+        }
+        let (stop, stopped) = oneshot::channel::<()>();
+        self.http_stop = Some(stop);
+        self.tasks.push(tokio::spawn(async move {
+            let shutdown = async {
+                // An error means that the server is gone: stop as well.
+                let _ = stopped.await;
+            };
+            if let Err(fault) = admin::serve(listener, page, shutdown).await {
+                tracing::error!(%fault, "the HTTP listener failed");
+            }
+        }));
+    }
+
+    fn spawn_housekeeping(&mut self) {
+        let broker = self.broker.clone();
+        let interval = broker.config().store.cursor_flush;
+        self.tasks.push(tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(interval.min(HOUSEKEEPING_INTERVAL));
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                let now = broker.clock().now();
+                broker.handle_timeout(now);
+                broker.flush_cursors(now);
+            }
+        }));
+    }
+}
+
+async fn bind_http(config: &Config) -> Result<Option<TcpListener>, ServerError> {
+    if !config.http.enabled {
+        return Ok(None);
+    }
+    let address = &config.http.address;
+    let listener = TcpListener::bind((address.host.as_str(), address.port)).await;
+    listener
+        .map(Some)
+        .map_err(|source| ListenError::new(address.to_string(), source).into())
+}
+
+fn io(what: &'static str) -> impl FnOnce(std::io::Error) -> ServerError {
+    move |source| ServerError::Io { what, source }
+}
+
+/// How often wills, sessions and cursors are looked after.
+const HOUSEKEEPING_INTERVAL: Duration = Duration::from_millis(200);
+/// How long connections have to end when the broker stops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often it is looked whether they have.
+const STOP_POLL: Duration = Duration::from_millis(5);
