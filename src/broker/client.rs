@@ -9,11 +9,10 @@ use bytes::BytesMut;
 use super::group::Group;
 use super::outbox::Outbox;
 use super::replay::ReplaySubscription;
-use super::route::{Member, SubscriptionOptions};
+use super::route::SubscriptionOptions;
 use super::turn::Turn;
 use super::will::Will;
 use crate::codec::{Packet, SubAck};
-use crate::router::ShareGroup;
 use crate::session::{Delivery, Session, Source, SubscriptionKey};
 use crate::topic::TopicFilter;
 use crate::types::Version;
@@ -54,7 +53,7 @@ pub(super) struct SubscriptionPath {
 #[derive(Debug)]
 pub(super) enum Subscription {
     Live,
-    Share(Arc<ShareGroup<Member>>),
+    Share,
     Replay(SubscriptionKey),
     Group(SubscriptionKey),
 }

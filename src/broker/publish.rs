@@ -59,12 +59,10 @@ impl Broker {
     }
 
     /// Updates the retained messages; a full table is counted.
-    pub(super) fn retain(&self, message: &Arc<Message>) -> RetainedChange {
-        let change = self.retained.publish(message);
-        if change == RetainedChange::Full {
+    pub(super) fn retain(&self, message: &Arc<Message>) {
+        if self.retained.publish(message) == RetainedChange::Full {
             self.metrics.dropped.of(DropReason::RetainedFull).increment(1);
         }
-        change
     }
 
     fn accept(
@@ -79,7 +77,7 @@ impl Broker {
         let keep = self.rules.decide(topic, asked);
         if keep == Keep::Forbidden {
             return Err(Refusal {
-                reason: ReasonCode::NotAuthorized,
+                reason: ReasonCode::ImplementationSpecificError,
                 drop: DropReason::StoreForbidden,
                 why: "no rule stores this topic, and storing on request is switched off (store.allow_publisher_store)",
             });
@@ -132,11 +130,8 @@ impl Broker {
 
     /// Retains and routes a message that is not stored.
     pub(super) fn publish_now(&self, message: &Arc<Message>, turn: &mut Turn) -> PublishOutcome {
-        if message.retain() && self.retain(message) == RetainedChange::Full {
-            return PublishOutcome::refused(
-                ReasonCode::QuotaExceeded,
-                "there is no room for another retained message",
-            );
+        if message.retain() {
+            self.retain(message);
         }
         let mut outcome = PublishOutcome::accepted();
         if !self.route(message, None, turn) {

@@ -103,7 +103,7 @@ impl Broker {
                 self.router.remove(&path.filter, subscriber);
                 None
             }
-            Subscription::Share(_) => {
+            Subscription::Share => {
                 let name = path.group.as_deref().unwrap_or_default();
                 self.groups.leave_share(name, &path.filter, subscriber, &self.router);
                 None
