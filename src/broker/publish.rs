@@ -42,20 +42,20 @@ impl Broker {
         }
     }
 
-    /// Publishes a message of the broker's own accord: a will.
+    /// Publishes the will of a client that is gone.
     pub(super) fn publish_will(&self, will: &Will, now: Timestamp, turn: &mut Turn) {
-        self.metrics.wills_published.increment(1);
-        let asked = codec::user_properties(will.message(now).properties())
-            .any(|(name, value)| name == "store" && value == "true");
-        let message = will.message(now);
-        if self.rules.decide(message.topic(), asked) == Keep::Yes {
-            turn.submit(Command::Append(message), LogTag::default());
+        let Ok((topic, asked_by_topic)) = published_topic(will.topic()) else {
+            self.metrics.dropped.of(DropReason::InvalidTopic).increment(1);
             return;
+        };
+        self.metrics.wills_published.increment(1);
+        let message = will.message(topic, now);
+        let asked = codec::user_properties(message.properties()).any(|property| property == ("store", "true"));
+        if self.rules.decide(topic, asked | asked_by_topic) == Keep::Yes {
+            turn.submit(Command::Append(message), LogTag::None);
+        } else {
+            self.publish_now(&message, turn);
         }
-        if message.retain() {
-            self.retain(&message);
-        }
-        self.route(&message, None, turn);
     }
 
     /// Updates the retained messages; a full table is counted.

@@ -89,7 +89,7 @@ enum Event {
     /// The client closed its side, or the connection broke.
     Closed,
     /// Bytes of the output are on their way.
-    Wrote,
+    Wrote(usize),
     /// Something is in the mailbox, or there was more to do at once.
     Woken,
     /// The keep-alive ran out.
@@ -189,8 +189,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             match self.wait(client, pumped, &mut keep_alive).await {
                 Event::Read => keep_alive.packet_came(),
                 Event::Closed => return End::Lost,
-                Event::Wrote if client.output().is_empty() => self.broker.written(client),
-                Event::Wrote | Event::Woken => {}
+                Event::Wrote(bytes) => self.broker.wrote(client, bytes),
+                Event::Woken => {}
                 Event::KeepAlive => {
                     // [MQTT-3.1.2-22]
                     return End::Fault(Fault::new(
@@ -251,7 +251,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         if client.output().is_empty() {
                             *client.output() = BytesMut::new();
                         }
-                        return Poll::Ready(Event::Wrote);
+                        return Poll::Ready(Event::Wrote(n));
                     }
                     Poll::Pending => {}
                 }
