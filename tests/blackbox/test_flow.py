@@ -1,4 +1,4 @@
-"""Receive Maximum, Maximum Packet Size, topic aliases and keep-alive, both ways (MQTT 5.0 sections 3.1.2, 3.3.2, 4.9)."""
+"""Receive Maximum, Maximum Packet Size, topic aliases and keep-alive, both ways (MQTT 5.0 sections 3.1, 3.3, 4.9)."""
 
 import time
 

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 import wire
-from wire import packet, properties_bytes, text, varint
+from wire import packet, properties_bytes, text
 
 MALFORMED, PROTOCOL, EITHER = (0x81,), (0x82,), (0x81, 0x82)
 
@@ -18,7 +18,6 @@ def connect_bytes(flags=0x02, properties=b"\x00", tail=text(""), protocol=text("
 def props(*pairs):
     """A property block."""
     return properties_bytes(list(pairs))
-
 
 
 # Before and instead of CONNECT
@@ -160,7 +159,10 @@ BAD_PACKETS = {
         PROTOCOL,
     ),
     "PUBLISH payload format 2": (publish_body(text("a"), props(("payload_format", 2))), EITHER),
-    "PUBLISH content type twice": (publish_body(text("a"), props(("content_type", "x"), ("content_type", "x"))), PROTOCOL),
+    "PUBLISH content type twice": (
+        publish_body(text("a"), props(("content_type", "x"), ("content_type", "x"))),
+        PROTOCOL,
+    ),
     "PUBLISH expiry twice": (publish_body(text("a"), props(("message_expiry", 1), ("message_expiry", 1))), PROTOCOL),
     "PUBLISH alias twice": (publish_body(text("a"), props(("topic_alias", 1), ("topic_alias", 1))), PROTOCOL),
     "PUBLISH with subscription identifier": (publish_body(text("a"), props(("subscription_id", 1))), EITHER),

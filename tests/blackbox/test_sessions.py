@@ -39,9 +39,7 @@ def test_messages_for_an_absent_client_wait_in_order(broker, connect, p, name, v
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_unacknowledged_publishes_come_again_first_with_dup_and_the_same_identifiers(
-    broker, connect, p, name, version
-):
+def test_unacknowledged_publishes_come_again_first_with_dup_and_the_same_identifiers(broker, connect, p, name, version):
     client = connect(broker, name, version=version, clean=False, auto_ack=False, **kept(version))
     client.granted(p, qos=1)
     publisher = connect(broker)
