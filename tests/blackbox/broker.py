@@ -23,12 +23,13 @@ RUNNING: list[Broker] = []
 class Broker:
     """One broker process with its own data folder; ports are chosen by the system at each start."""
 
-    def __init__(self, config: dict | str | None = None, store=(), args=(), env: dict | None = None, data=None):
+    def __init__(self, config: dict | str | None = None, store=(), args=(), env=None, data=None, flags=True):
         self.folder = tempfile.TemporaryDirectory(prefix="rewindmq-test-")
         self.data = Path(data) if data else Path(self.folder.name) / "data"
         self.config = config
         self.options = [item for rule in store for item in ("--store", rule)] + list(args)
         self.env = env or {}
+        self.flags = flags
         self.process: subprocess.Popen | None = None
         self.log: list[str] = []
         self.seen = 0
@@ -37,7 +38,9 @@ class Broker:
 
     def command(self) -> list[str]:
         """The command line."""
-        line = [str(BINARY), "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data", str(self.data)]
+        line = [str(BINARY)]
+        if self.flags:
+            line += ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data", str(self.data)]
         if self.config is not None:
             path = Path(self.folder.name) / "rewindmq.toml"
             path.write_text(self.config if isinstance(self.config, str) else toml(self.config))

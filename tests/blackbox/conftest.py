@@ -3,8 +3,9 @@
 import itertools
 import time
 
-import broker as broker_module
 import pytest
+
+import broker as broker_module
 from broker import BINARY, Broker
 from raw import Client
 

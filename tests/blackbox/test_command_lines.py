@@ -3,8 +3,9 @@
 import re
 import time
 
-import mosquitto
 import pytest
+
+import mosquitto
 
 BROKER = {}
 FIRST = ["-V", "5", "-q", "1", "-D", "subscribe", "user-property"]

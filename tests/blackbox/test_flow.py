@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 import wire
 from raw import payloads
 

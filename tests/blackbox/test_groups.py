@@ -1,6 +1,7 @@
 """Groups with a start option: one cursor, every event to one connected member, none lost with a member."""
 
 import pytest
+
 import wire
 from raw import payloads, sequences
 
@@ -338,3 +339,16 @@ def test_a_crash_loses_no_event_of_a_group(brokers, connect, clock):
     client.replay("first", "$share/g/s/#")
     write(connect(one), "s/a", 7)
     assert sequences(client.messages(4)) == [2, 4, 6, 7]
+
+
+def test_a_connected_member_that_is_slow_keeps_its_events(broker, connect, writer, s, group, clock):
+    write(writer, f"{s}/a", 1, 2)
+    slow = connect(broker, auto_ack=False)
+    slow.replay("first", group)
+    slow.messages(2)
+    other = connect(broker)
+    other.replay("first", group)
+    clock(2)
+    for client in (slow, other):
+        client.sync()
+        assert client.set_aside() == []  # [MQTT-4.4.0-1]

@@ -4,6 +4,7 @@ import random
 import struct
 
 import pytest
+
 import wire
 from wire import packet, properties_bytes, text
 

@@ -3,9 +3,10 @@
 import queue
 import threading
 
-import mosquitto
 import paho.mqtt.client as paho
 import pytest
+
+import mosquitto
 import wire
 from raw import payloads
 

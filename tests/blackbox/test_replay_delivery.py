@@ -1,6 +1,7 @@
 """What a replay subscription delivers, in which order and in which form."""
 
 import pytest
+
 import wire
 from raw import payloads, places, sequences
 

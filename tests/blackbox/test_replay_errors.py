@@ -1,6 +1,7 @@
 """Faults in replay options: every filter refused with a reason, nothing subscribed, no cursor touched."""
 
 import pytest
+
 from raw import payloads
 
 # User properties of SUBSCRIBE, and a word that the reason string must have.

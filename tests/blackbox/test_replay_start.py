@@ -4,6 +4,7 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+
 from raw import payloads, replay_filter
 
 HISTORY = ["a1", "b1", "a2", "b2", "a3", "b3", "a4", "a5"]

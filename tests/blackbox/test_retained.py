@@ -1,7 +1,8 @@
 """Retained messages, Retain Handling and Retain As Published (MQTT 5.0 sections 3.3.1.3 and 3.8.3.1)."""
 
-import mosquitto
 import pytest
+
+import mosquitto
 from raw import payloads
 
 VERSIONS = [4, 5]

@@ -1,6 +1,7 @@
 """Sessions: present, kept, expired, taken over; messages in flight come again (MQTT 5.0 sections 3.1, 4.1, 4.4)."""
 
 import pytest
+
 import wire
 from raw import payloads
 

@@ -1,6 +1,7 @@
 """Shared subscriptions without a start option: one member per message, five strategies (MQTT 5.0 section 4.8.2)."""
 
 import pytest
+
 import wire
 from raw import payloads
 

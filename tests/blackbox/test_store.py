@@ -1,6 +1,7 @@
 """What is stored, what the publisher is told, and that a refused event reaches nobody."""
 
 import pytest
+
 import wire
 from raw import payloads, places, sequences
 

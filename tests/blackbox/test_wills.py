@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 import wire
 
 VERSIONS = [4, 5]
