@@ -35,6 +35,7 @@ class Broker:
         self.seen = 0
         self.news = threading.Condition()
         self.port = self.http_port = 0
+        self.reader: threading.Thread | None = None
 
     def command(self) -> list[str]:
         """The command line."""
@@ -49,6 +50,8 @@ class Broker:
 
     def launch(self) -> Broker:
         """Starts the process and its log reader; waits for nothing."""
+        if self.reader:
+            self.reader.join()  # or the end of the old log would be taken for the end of the new one
         self.seen = len(self.log)
         self.process = subprocess.Popen(
             self.command(),
@@ -57,7 +60,8 @@ class Broker:
             stderr=subprocess.PIPE,
             env={**os.environ, **self.env},
         )
-        threading.Thread(target=self.read_log, args=(self.process.stderr,), daemon=True).start()
+        self.reader = threading.Thread(target=self.read_log, args=(self.process.stderr,), daemon=True)
+        self.reader.start()
         RUNNING.append(self)
         return self
 
