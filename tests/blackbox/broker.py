@@ -57,7 +57,8 @@ class Broker:
             stderr=subprocess.PIPE,
             env={**os.environ, **self.env},
         )
-        threading.Thread(target=self.read_log, args=(self.process.stderr,), daemon=True).start()
+        self.reader = threading.Thread(target=self.read_log, args=(self.process.stderr,), daemon=True)
+        self.reader.start()
         RUNNING.append(self)
         return self
 
@@ -108,6 +109,7 @@ class Broker:
     def ended(self, timeout: float = STOP_DEADLINE) -> int:
         """Waits for the process to end by itself; its exit code."""
         code = self.process.wait(timeout)
+        self.reader.join(timeout)
         RUNNING.remove(self)
         return code
 
