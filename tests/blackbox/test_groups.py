@@ -2,7 +2,6 @@
 
 import pytest
 
-import wire
 from raw import payloads, sequences
 
 BROKER = {
@@ -63,9 +62,7 @@ def test_two_members_share_a_backlog(broker, connect, writer, s, group):
 
 @pytest.mark.parametrize("qos", [0, 1])
 def test_a_large_backlog_is_shared_without_loss_or_repetition(broker, connect, writer, s, group, qos):
-    ids = [writer.send_publish(f"{s}/{number % 5}", number, qos=1) for number in range(600)]
-    for packet_id in ids:
-        writer.expect(wire.PUBACK, packet_id)
+    writer.publish_all((f"{s}/{number % 5}", number) for number in range(600))
     members = [connect(broker, receive_maximum=7) for _ in range(3)]
     for one in members:
         one.replay("first", group, qos=qos)
@@ -289,15 +286,11 @@ def test_no_local_on_a_group_is_a_protocol_error(broker, connect, group):
     client.expect_disconnect(0x82)
 
 
-def test_hash_topic_holds_a_topic_at_one_member_while_it_has_unacknowledged_events(
-    broker, connect, writer, s, name
-):
+def test_hash_topic_holds_a_topic_at_one_member_while_it_has_unacknowledged_events(broker, connect, writer, s, name):
     one, two = connect(broker, auto_ack=False), connect(broker, auto_ack=False)
     for client in (one, two):
         client.replay("first", f"$share/hash-{name}/{s}/#")
-    ids = [writer.send_publish(f"{s}/{number % 20}", number, qos=1) for number in range(200)]
-    for packet_id in ids:
-        writer.expect(wire.PUBACK, packet_id)
+    writer.publish_all((f"{s}/{number % 20}", number) for number in range(200))
     got = collect(one, two, count=200)
     topics = [{message.topic for message in part} for part in got]
     assert topics[0] & topics[1] == set()
@@ -309,9 +302,7 @@ def test_hash_topic_keeps_each_topics_order(broker, connect, writer, s, name):
     members = [connect(broker, receive_maximum=3) for _ in range(3)]
     for client in members:
         client.replay("first", f"$share/hash-{name}/{s}/#")
-    ids = [writer.send_publish(f"{s}/{number % 20}", number, qos=1) for number in range(400)]
-    for packet_id in ids:
-        writer.expect(wire.PUBACK, packet_id)
+    writer.publish_all((f"{s}/{number % 20}", number) for number in range(400))
     got = collect(*members, count=400)
     assert sorted(int(text) for part in got for text in payloads(part)) == list(range(400))
     for part in got:
