@@ -13,7 +13,8 @@ import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-BINARY = Path(os.environ.get("REWINDMQ_BINARY", ROOT / "target" / "debug" / "rewindmq"))
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+BINARY = Path(os.environ.get("REWINDMQ_BINARY", TARGET / "debug" / "rewindmq"))
 START_DEADLINE = 30.0
 STOP_DEADLINE = 30.0
 
@@ -112,6 +113,7 @@ class Broker:
     def ended(self, timeout: float = STOP_DEADLINE) -> int:
         """Waits for the process to end by itself; its exit code."""
         code = self.process.wait(timeout)
+        self.reader.join(timeout)
         RUNNING.remove(self)
         return code
 
