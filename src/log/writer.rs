@@ -71,7 +71,7 @@ impl<T: Send> Writer<T> {
             return Duration::ZERO;
         }
         let left = self.next_sweep.since(self.options.clock.now());
-        left.clamp(Duration::from_millis(1), self.options.retention_interval)
+        left.min(self.options.retention_interval).max(Duration::from_millis(1))
     }
 
     /// Takes the next batch off the waiting commands; trims go to the trimmer.
