@@ -1,1 +1,107 @@
-//! Under construction.
+//! Tables of rows with one atomic, durable write, and how rows are encoded. Knows neither order nor time.
+
+mod bytes;
+mod changes;
+mod cursor;
+mod error;
+mod failing;
+mod folder;
+mod keys;
+mod lmdb;
+mod memory;
+mod record;
+mod rows;
+mod run;
+
+pub use changes::{Change, Changes};
+pub use cursor::{CursorOwner, CursorRecord, Origin, StartRule};
+pub use error::StoreError;
+pub use failing::{FailingStore, Fault};
+pub use keys::{channel_key, cursor_key, index_key, log_key, number, parse_index_key, time_key};
+pub use lmdb::{LmdbOptions, LmdbStore};
+pub use memory::MemoryStore;
+pub use record::{Record, RecordHead};
+pub use rows::{ChannelKind, ChannelRow, FORMAT, Marks};
+pub use run::{RUN_POSITIONS, Run};
+
+/// A table of the store. Keys are ordered as bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Table {
+    /// Name -> value: the format and how far the derived tables reach.
+    Meta,
+    /// Position -> record: the truth.
+    Log,
+    /// Channel, first sequence -> run of positions; derived from the log.
+    Index,
+    /// Channel -> its topic and counters.
+    Channels,
+    /// Commit time -> first position of that time.
+    Times,
+    /// Cursor -> where it stands.
+    Cursors,
+    /// Cursor -> where it started.
+    Origins,
+}
+
+impl Table {
+    /// Every table, in the order of their discriminants.
+    pub const ALL: [Self; 7] = [
+        Self::Meta,
+        Self::Log,
+        Self::Index,
+        Self::Channels,
+        Self::Times,
+        Self::Cursors,
+        Self::Origins,
+    ];
+
+    /// The table's name on disk.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+            Self::Log => "log",
+            Self::Index => "index",
+            Self::Channels => "channels",
+            Self::Times => "times",
+            Self::Cursors => "cursors",
+            Self::Origins => "origins",
+        }
+    }
+}
+
+/// What a visitor of rows wants next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visit {
+    /// The next row.
+    More,
+    /// No more rows.
+    Enough,
+}
+
+/// What a visitor gets: key and value, borrowed for the call.
+pub type Visitor<'v> = dyn FnMut(&[u8], &[u8]) -> Result<Visit, StoreError> + 'v;
+
+/// All tables as they stood at one instant.
+pub trait Snapshot {
+    /// The value of a key.
+    fn value(&self, table: Table, key: &[u8]) -> Result<Option<&[u8]>, StoreError>;
+    /// Visits rows upwards, beginning at `from`.
+    fn upwards(&self, table: Table, from: &[u8], visit: &mut Visitor<'_>) -> Result<(), StoreError>;
+    /// Visits rows downwards, beginning at `from` (itself included).
+    fn downwards(&self, table: Table, from: &[u8], visit: &mut Visitor<'_>) -> Result<(), StoreError>;
+}
+
+/// What reads from a snapshot.
+pub type Reading<'r> = dyn FnMut(&dyn Snapshot) -> Result<(), StoreError> + 'r;
+
+/// A store of rows. Writes come from one thread; reads from any.
+pub trait Store: Send + Sync + 'static {
+    /// Makes all changes or none. When it returns `Ok`, they are on disk; when it returns an error, none is.
+    fn write(&self, changes: &Changes) -> Result<(), StoreError>;
+    /// Reads from one instant. Keep it short: an open snapshot stops the reuse of space. At most about 1,000 rows or 1 MiB.
+    fn read(&self, reading: &mut Reading<'_>) -> Result<(), StoreError>;
+    /// The bytes in use; less after rows were deleted.
+    fn used_bytes(&self) -> Result<u64, StoreError>;
+    /// The bytes beyond which writes fail however little they write.
+    fn capacity_bytes(&self) -> u64;
+}

@@ -1,0 +1,217 @@
+//! What every channel has in the store, as of the last commit. Written by the writer, read by all.
+
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use crate::store::{ChannelKind, ChannelRow};
+use crate::types::{ChannelId, Position, Sequence, Timestamp};
+
+/// A channel as of the last commit.
+#[derive(Clone, Debug)]
+pub(crate) struct Channel {
+    pub(crate) kind: ChannelKind,
+    pub(crate) topic: Arc<str>,
+    pub(crate) next: Sequence,
+    pub(crate) first_kept: Sequence,
+    pub(crate) bytes: u64,
+    pub(crate) first_time: Timestamp,
+    /// The sequence of the first position in `tail`; those before it are in the index.
+    pub(crate) tail_base: Sequence,
+    pub(crate) tail: VecDeque<Position>,
+}
+
+impl Channel {
+    pub(crate) fn new(kind: ChannelKind, topic: Arc<str>) -> Self {
+        Self {
+            kind,
+            topic,
+            next: Sequence(1),
+            first_kept: Sequence(1),
+            bytes: 0,
+            first_time: Timestamp(0),
+            tail_base: Sequence(1),
+            tail: VecDeque::new(),
+        }
+    }
+
+    /// How many events are kept.
+    pub(crate) fn count(&self) -> u64 {
+        self.next.0 - self.first_kept.0
+    }
+
+    /// Counts an event that was stored.
+    pub(crate) fn push(&mut self, position: Position, bytes: u64, time: Timestamp) {
+        if self.count() == 0 {
+            self.first_time = time;
+        }
+        self.next = self.next.next();
+        self.bytes += bytes;
+        self.tail.push_back(position);
+        debug_assert_eq!(self.tail_base.0 + self.tail.len() as u64, self.next.0);
+    }
+
+    /// Forgets positions that are in the index now.
+    pub(crate) fn flushed(&mut self, positions: usize) {
+        self.tail.drain(..positions);
+        self.tail_base = Sequence(self.tail_base.0 + positions as u64);
+        if self.tail.is_empty() {
+            self.tail = VecDeque::new();
+        }
+    }
+
+    /// Forgets events that were removed, up to and including `through`.
+    pub(crate) fn trimmed(&mut self, through: Sequence, bytes: u64, first_time: Timestamp) {
+        debug_assert!(through < self.next && through >= self.first_kept);
+        self.first_kept = through.next();
+        self.bytes -= bytes;
+        self.first_time = first_time;
+        if self.first_kept > self.tail_base {
+            self.flushed((self.first_kept.0 - self.tail_base.0) as usize);
+        }
+    }
+
+    pub(crate) fn row(&self) -> ChannelRow {
+        ChannelRow {
+            kind: self.kind,
+            next: self.next,
+            first_kept: self.first_kept,
+            bytes: self.bytes,
+            first_time: self.first_time,
+            topic: self.topic.to_string(),
+        }
+    }
+}
+
+/// All channels.
+#[derive(Debug, Default)]
+pub(crate) struct Directory {
+    channels: Vec<Channel>,
+    by_topic: HashMap<ChannelName, ChannelId, ahash::RandomState>,
+}
+
+impl Directory {
+    pub(crate) fn len(&self) -> u32 {
+        self.channels.len() as u32
+    }
+
+    pub(crate) fn channel(&self, id: ChannelId) -> Option<&Channel> {
+        self.channels.get((id.0 as usize).checked_sub(1)?)
+    }
+
+    pub(crate) fn channel_mut(&mut self, id: ChannelId) -> Option<&mut Channel> {
+        self.channels.get_mut((id.0 as usize).checked_sub(1)?)
+    }
+
+    pub(crate) fn find(&self, kind: ChannelKind, topic: &[u8]) -> Option<ChannelId> {
+        self.by_topic.get(&(kind, topic) as &dyn Named).copied()
+    }
+
+    /// The identifier of the channel that is born next.
+    pub(crate) fn next_id(&self) -> ChannelId {
+        ChannelId(self.len() + 1)
+    }
+
+    /// Adds a channel; its identifier is the next one.
+    pub(crate) fn insert(&mut self, channel: Channel) -> ChannelId {
+        let id = self.next_id();
+        let name = ChannelName {
+            kind: channel.kind,
+            topic: channel.topic.clone(),
+        };
+        let old = self.by_topic.insert(name, id);
+        debug_assert!(old.is_none(), "a channel is born once");
+        self.channels.push(channel);
+        id
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ChannelId, &Channel)> {
+        (1..).map(ChannelId).zip(&self.channels)
+    }
+}
+
+/// What a channel is found by, owned.
+#[derive(Debug)]
+struct ChannelName {
+    kind: ChannelKind,
+    topic: Arc<str>,
+}
+
+/// What a channel is found by, owned or borrowed.
+trait Named {
+    fn name(&self) -> (ChannelKind, &[u8]);
+}
+
+impl Named for ChannelName {
+    fn name(&self) -> (ChannelKind, &[u8]) {
+        (self.kind, self.topic.as_bytes())
+    }
+}
+
+impl Named for (ChannelKind, &[u8]) {
+    fn name(&self) -> (ChannelKind, &[u8]) {
+        *self
+    }
+}
+
+impl<'a> Borrow<dyn Named + 'a> for ChannelName {
+    fn borrow(&self) -> &(dyn Named + 'a) {
+        self
+    }
+}
+
+impl Hash for dyn Named + '_ {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
+    }
+}
+
+impl PartialEq for dyn Named + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for dyn Named + '_ {}
+
+impl Hash for ChannelName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
+    }
+}
+
+impl PartialEq for ChannelName {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for ChannelName {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kinds_of_a_topic_are_two_channels() {
+        let mut directory = Directory::default();
+        let event = directory.insert(Channel::new(ChannelKind::Event, "t".into()));
+        let held = directory.insert(Channel::new(ChannelKind::Held, "t".into()));
+        assert_ne!(event, held);
+        assert_eq!(directory.find(ChannelKind::Event, b"t"), Some(event));
+        assert_eq!(directory.find(ChannelKind::Held, b"t"), Some(held));
+        assert_eq!(directory.find(ChannelKind::Held, b"u"), None);
+    }
+
+    #[test]
+    fn trimming_reaches_into_the_tail() {
+        let mut channel = Channel::new(ChannelKind::Event, "t".into());
+        (1..=5).for_each(|n| channel.push(Position(n * 10), 1, Timestamp(n)));
+        channel.flushed(2);
+        channel.trimmed(Sequence(3), 3, Timestamp(4));
+        assert_eq!((channel.tail_base, channel.count(), channel.bytes), (Sequence(4), 2, 2));
+        assert_eq!(channel.tail, [Position(40), Position(50)]);
+    }
+}

@@ -1,0 +1,87 @@
+//! What the log can be told: bounds, retention, who wants to know figures and which topics match.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::LogError;
+use crate::types::Clock;
+
+/// How long a channel keeps its events; what is beyond any limit goes, oldest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Events older than this go.
+    pub max_age: Option<Duration>,
+    /// Events beyond this many go.
+    pub max_count: Option<u64>,
+    /// Events beyond this many bytes of records go.
+    pub max_bytes: Option<u64>,
+}
+
+/// Finds the retention of a topic.
+pub type RetentionRule = Arc<dyn Fn(&str) -> Retention + Send + Sync>;
+
+/// How to run a log.
+#[derive(Clone)]
+pub struct LogOptions {
+    /// Appends are refused when the store takes more bytes than this; 0 is no limit but the store's own.
+    pub max_bytes: u64,
+    /// The most commands of one commit.
+    pub max_batch_records: usize,
+    /// About the most bytes of messages in one commit.
+    pub max_batch_bytes: usize,
+    /// [`super::Log::has_room`] is false while more bytes than this wait to be committed and handed out.
+    pub queue_bytes: u64,
+    /// The retention of each topic; [`super::Log::set_retention`] replaces it.
+    pub retention: RetentionRule,
+    /// How often the retention is applied.
+    pub retention_interval: Duration,
+    /// A checkpoint is written after this many records; a start reads at most about as many.
+    pub checkpoint_records: u64,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self {
+            max_bytes: 0,
+            max_batch_records: 10_000,
+            max_batch_bytes: 8 << 20,
+            queue_bytes: 64 << 20,
+            retention: Arc::new(|_| Retention::default()),
+            retention_interval: Duration::from_secs(10),
+            checkpoint_records: 1_000_000,
+            clock: Clock::System,
+        }
+    }
+}
+
+/// Gets the log's figures; called on the log's writer thread, so it must be quick.
+pub trait LogObserver: Send + Sync + 'static {
+    /// A commit is durable: how many events and bytes of records it stored, and how long the write took.
+    fn on_commit(&self, records: usize, bytes: usize, took: Duration) {
+        let _ = (records, bytes, took);
+    }
+    /// A write failed, or appends were refused.
+    fn on_error(&self, error: &LogError) {
+        let _ = error;
+    }
+    /// Events were removed by retention or by command.
+    fn on_trimmed(&self, records: u64) {
+        let _ = records;
+    }
+    /// The store takes this many bytes now.
+    fn on_used_bytes(&self, bytes: u64) {
+        let _ = bytes;
+    }
+}
+
+impl LogObserver for () {}
+
+/// Says which topics a filter matches.
+pub trait TopicMatch {
+    /// Whether the topic matches.
+    fn matches(&self, topic: &str) -> bool;
+    /// The one topic that matches, if the filter has no wildcard.
+    fn exact(&self) -> Option<&str>;
+}

@@ -1,0 +1,139 @@
+//! Reads the log: what there is, where a replay starts, and the events from there on. Writes nothing.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::directory::{Channel, Directory};
+use super::topics::Topics;
+use super::{Scan, TopicMatch};
+use crate::store::{ChannelKind, Store};
+use crate::types::{ChannelId, Message, Position, Sequence, Timestamp};
+
+/// A stored event, read.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Its place in the store.
+    pub position: Position,
+    /// Its number in the channel.
+    pub sequence: Sequence,
+    /// Its channel.
+    pub channel: ChannelId,
+    /// When it was committed.
+    pub time: Timestamp,
+    /// The message.
+    pub message: Arc<Message>,
+}
+
+/// What a channel keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelStats {
+    /// The channel.
+    pub channel: ChannelId,
+    /// Its topic.
+    pub topic: Arc<str>,
+    /// How many events are kept.
+    pub count: u64,
+    /// How many bytes their records take.
+    pub bytes: u64,
+    /// The sequence of the first event kept; if none is, of the next one.
+    pub first: Sequence,
+    /// The sequence the next event gets.
+    pub next: Sequence,
+}
+
+/// What the writer and the readers of a log share.
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) topics: Topics,
+    directory: RwLock<Directory>,
+    watermark: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn new(store: Arc<dyn Store>, directory: Directory, last: Position) -> Self {
+        let topics = Topics::default();
+        for (id, channel) in directory.iter() {
+            topics.insert(id, channel.topic.clone());
+        }
+        Self {
+            store,
+            topics,
+            directory: RwLock::new(directory),
+            watermark: AtomicU64::new(last.0),
+        }
+    }
+
+    pub(crate) fn directory(&self) -> RwLockReadGuard<'_, Directory> {
+        self.directory.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn directory_mut(&self) -> RwLockWriteGuard<'_, Directory> {
+        self.directory.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn watermark(&self) -> Position {
+        Position(self.watermark.load(Ordering::Acquire))
+    }
+
+    /// Call with the directory locked for writing, so that both are seen together.
+    pub(crate) fn set_watermark(&self, last: Position) {
+        self.watermark.store(last.0, Ordering::Release);
+    }
+}
+
+/// Reads the log. Cheap to clone; outlives the log.
+#[derive(Clone)]
+pub struct LogReader {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl LogReader {
+    /// The last durable position.
+    pub fn watermark(&self) -> Position {
+        self.shared.watermark()
+    }
+
+    /// The channels of stored events: how many there are.
+    pub fn channel_count(&self) -> usize {
+        self.shared.directory().len() as usize
+    }
+
+    /// What each channel keeps. Copies all of them: for administration.
+    pub fn channels(&self) -> Vec<ChannelStats> {
+        let directory = self.shared.directory();
+        let events = directory.iter().filter(|(_, c)| c.kind == ChannelKind::Event);
+        events.map(|(id, channel)| stats(id, channel)).collect()
+    }
+
+    /// The channel of a topic.
+    pub fn find_channel(&self, topic: &str) -> Option<ChannelId> {
+        self.shared.directory().find(ChannelKind::Event, topic.as_bytes())
+    }
+
+    /// What a channel keeps.
+    pub fn channel_stats(&self, channel: ChannelId) -> Option<ChannelStats> {
+        let directory = self.shared.directory();
+        directory.channel(channel).map(|found| stats(channel, found))
+    }
+
+    /// The topic of a channel.
+    pub fn channel_topic(&self, channel: ChannelId) -> Option<Arc<str>> {
+        self.shared.topics.topic(channel).cloned()
+    }
+
+    /// A scan of the events that match, after `after`: the first it looks at is the one behind that position.
+    pub fn scan(&self, filter: Arc<dyn TopicMatch + Send + Sync>, after: Position) -> Scan {
+        Scan::new(filter, after)
+    }
+}
+
+fn stats(id: ChannelId, channel: &Channel) -> ChannelStats {
+    ChannelStats {
+        channel: id,
+        topic: channel.topic.clone(),
+        count: channel.count(),
+        bytes: channel.bytes,
+        first: channel.first_kept,
+        next: channel.next,
+    }
+}
