@@ -46,6 +46,10 @@ impl Broker {
 
     /// So many bytes of the output were written: what needs no acknowledgement is delivered.
     pub fn wrote(&self, client: &mut Client, bytes: usize) {
+        self.metrics.bytes_sent.increment(bytes as u64);
+        self.metrics
+            .packets_sent
+            .increment(client.session.take_packets_written());
         client.unwritten.wrote(bytes);
         while let Some(source) = client.unwritten.next_written() {
             self.acknowledged(client, source);

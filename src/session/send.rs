@@ -140,6 +140,7 @@ impl Session {
             }
         }
         codec::encode_delivery(&wire, options.version, &mut self.out);
+        self.packets_written += 1;
         self.link.remember_alias(message.topic(), topic);
         true
     }
