@@ -8,11 +8,12 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 use rewindmq::codec::{
-    self, Connect, DecodeLimits, MAX_PACKET_SIZE, Packet, RetainHandling, Subscribe, SubscribeFilter, UserProperties,
+    self, Connect, DecodeLimits, Disconnect, MAX_PACKET_SIZE, Packet, RetainHandling, Subscribe, SubscribeFilter,
+    UserProperties,
 };
 use rewindmq::types::{PacketId, QoS, ReasonCode, Version};
 
@@ -119,6 +120,24 @@ impl Connection {
         }
         self.keep_from(used);
         Ok(())
+    }
+
+    /// Says DISCONNECT and closes.
+    ///
+    /// # Errors
+    /// If the connection broke.
+    pub async fn close(mut self) -> Result<(), BenchError> {
+        self.put(&Packet::Disconnect(Disconnect::new(ReasonCode::Success)))?;
+        let Self {
+            stream,
+            output,
+            client_id,
+            ..
+        } = &mut self;
+        stream
+            .write_all(output)
+            .await
+            .map_err(BenchError::io(format!("the connection of {client_id}")))
     }
 
     /// Waits for one packet and takes what `pick` sees in it; the packets behind it stay in the input.

@@ -103,6 +103,7 @@ impl Publisher {
                 sent += 1;
             }
             if in_flight.channels.is_empty() {
+                self.connection.close().await?;
                 return Ok(in_flight.acknowledged);
             }
             self.connection

@@ -122,7 +122,7 @@ async fn publish(mut connection: Connection, topic: String, count: u64, options:
             })
             .await?;
     }
-    Ok(())
+    connection.close().await
 }
 
 async fn subscribe(mut connection: Connection, count: u64) -> Result<Faults, BenchError> {
@@ -137,6 +137,7 @@ async fn subscribe(mut connection: Connection, count: u64) -> Result<Faults, Ben
             result => result?,
         }
     }
+    connection.close().await?;
     Ok(received.faults)
 }
 

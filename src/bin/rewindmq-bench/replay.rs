@@ -41,6 +41,7 @@ pub async fn run(args: &Args) -> Result<Row, BenchError> {
     if let Ok(result) = tokio::time::timeout(SURPLUS_WAIT, surplus).await {
         result?;
     }
+    connection.close().await?;
     let scenario = format!("replay first on #, QoS {}, one subscriber", args.qos);
     Ok(Row::new(scenario, args.events.messages, &usage, seen.faults()))
 }
