@@ -1,18 +1,21 @@
 //! The table of all cursors, and their way to disk. Knows where each stands, not who reads.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use ahash::AHashMap;
 
 use crate::log::{Command, CursorOwner, CursorRecord, Origin, StartRule};
-use crate::topic::TopicFilter;
+use crate::topic::{TopicFilter, Trie};
 use crate::types::{ClientId, CursorId, Position, Timestamp};
 
 /// Something that moves a cursor: a replay subscription or a group.
 pub trait CursorHolder: Send + Sync {
     /// Where the cursor stands, if it moved since the last call.
     fn moved(&self) -> Option<CursorRecord>;
+
+    /// Whether the event at a position is still to be read from the log.
+    fn will_read(&self, position: Position) -> bool;
 }
 
 /// What names a cursor (one per client and filter, one per group and filter).
@@ -51,10 +54,10 @@ pub struct Saved {
     pub origin: Arc<Origin>,
 }
 
-#[derive(Debug)]
 struct Entry {
     saved: Saved,
     in_use: bool,
+    holder: Option<Weak<dyn CursorHolder>>,
 }
 
 /// The bounds of the table; `None` is no bound.
@@ -75,9 +78,10 @@ pub struct CursorTable {
     moved: Mutex<Vec<Arc<dyn CursorHolder>>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Inner {
     entries: AHashMap<CursorKey, Entry>,
+    by_filter: Trie<CursorId, CursorKey>,
     owners: AHashMap<CursorOwner, u64>,
     last_id: u64,
 }
@@ -101,6 +105,7 @@ impl CursorTable {
                         origin: Arc::new(origin),
                     },
                     in_use: false,
+                    holder: None,
                 },
             );
         }
@@ -154,6 +159,7 @@ impl CursorTable {
             Entry {
                 saved: saved.clone(),
                 in_use: true,
+                holder: None,
             },
         );
         (saved, commands)
@@ -175,8 +181,28 @@ impl CursorTable {
             .get_mut(key)
             .filter(|entry| entry.saved.record.id == record.id)?;
         entry.in_use = false;
+        entry.holder = None;
         entry.saved.record = record.clone();
         Some(Command::SaveCursor(Box::new(record)))
+    }
+
+    /// From now on `holder` moves the cursor.
+    pub fn hold(&self, key: &CursorKey, holder: Weak<dyn CursorHolder>) {
+        if let Some(entry) = self.lock().entries.get_mut(key) {
+            entry.holder = Some(holder);
+        }
+    }
+
+    /// How many of the events at these positions of a topic, now removed, some cursor was still to read.
+    pub fn count_lost(&self, topic: &str, positions: &[Position]) -> u64 {
+        let inner = self.lock();
+        let mut lost = 0;
+        inner.by_filter.visit(topic, |_, key| {
+            if let Some(entry) = inner.entries.get(key) {
+                lost += positions.iter().filter(|position| entry.will_read(**position)).count() as u64;
+            }
+        });
+        lost
     }
 
     /// A cursor moved; it is saved with the next `flush`.
@@ -229,15 +255,34 @@ impl CursorTable {
     }
 }
 
+impl Entry {
+    /// Whether the event at a position is still to be read from the log.
+    fn will_read(&self, position: Position) -> bool {
+        match self.holder.as_ref().and_then(Weak::upgrade) {
+            Some(holder) => holder.will_read(position),
+            None => {
+                let Saved { record, origin } = &self.saved;
+                position > record.floor && position >= origin.first && record.acked.binary_search(&position).is_err()
+            }
+        }
+    }
+}
+
 impl Inner {
     fn insert(&mut self, key: CursorKey, entry: Entry) {
         *self.owners.entry(key.owner.clone()).or_default() += 1;
+        if let Ok(filter) = TopicFilter::parse(&key.filter) {
+            self.by_filter.insert(&filter, entry.saved.record.id, key.clone());
+        }
         let earlier = self.entries.insert(key, entry);
         debug_assert!(earlier.is_none(), "one cursor per owner and filter");
     }
 
     fn remove(&mut self, key: &CursorKey) -> Option<Entry> {
         let entry = self.entries.remove(key)?;
+        if let Ok(filter) = TopicFilter::parse(&key.filter) {
+            self.by_filter.remove(&filter, &entry.saved.record.id);
+        }
         if let Some(count) = self.owners.get_mut(&key.owner) {
             *count -= 1;
             if *count == 0 {
@@ -349,11 +394,30 @@ mod tests {
     }
 
     #[test]
+    fn removed_events_are_lost_to_cursors_that_have_not_passed_them() {
+        let table = CursorTable::new(LIMITS, Vec::new());
+        let (saved, _) = table.create(key("c", "f/#"), origin(), at(0));
+        let record = CursorRecord {
+            floor: Position(9),
+            acked: vec![Position(11)],
+            ..saved.record
+        };
+        table.put_back(&key("c", "f/#"), record);
+        let removed: Vec<Position> = (8..=12).map(Position).collect();
+        assert_eq!(table.count_lost("f/x", &removed), 2);
+        assert_eq!(table.count_lost("g", &removed), 0);
+    }
+
+    #[test]
     fn removed_cursor_is_not_saved_by_a_late_flush() {
         struct Holder(CursorRecord);
         impl CursorHolder for Holder {
             fn moved(&self) -> Option<CursorRecord> {
                 Some(self.0.clone())
+            }
+
+            fn will_read(&self, _: Position) -> bool {
+                false
             }
         }
         let table = CursorTable::new(LIMITS, Vec::new());

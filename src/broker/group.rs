@@ -412,6 +412,12 @@ impl CursorHolder for Group {
         let mut state = self.lock();
         std::mem::take(&mut state.moved).then(|| state.record())
     }
+
+    fn will_read(&self, position: Position) -> bool {
+        let state = self.lock();
+        let wanted = position >= state.saved.origin.first && !state.logic.is_acked(position);
+        state.behind && position > state.scanned_to && wanted
+    }
 }
 
 impl std::fmt::Debug for Group {

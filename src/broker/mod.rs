@@ -100,7 +100,7 @@ impl Broker {
         };
         let dispatcher = Dispatcher::default();
         let broker_slot = dispatcher.slot();
-        let observer = Observer::new(metrics.clone());
+        let observer = Observer::new(metrics.clone(), broker_slot.clone());
         let (log, recovered) = Log::open(store, options, Arc::new(observer), Box::new(dispatcher))?;
         let limits = CursorLimits {
             max: config.store.max_cursors,

@@ -1,6 +1,6 @@
 //! SUBSCRIBE: plain, shared, replay and group subscriptions, each filter with its reason.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::client::{AwaitedAck, Client, GroupMembership, Subscription, SubscriptionPath};
 use super::cursors::CursorKey;
@@ -203,6 +203,8 @@ impl Broker {
         )?;
         let key = client.new_key();
         let cursor = ReplayCursor::new(cursor_key, saved);
+        let holder: Weak<ReplayCursor> = Arc::downgrade(&cursor);
+        self.cursors.hold(cursor.key(), holder);
         self.router.insert(
             filter,
             client.outbox.subscriber,
@@ -275,6 +277,8 @@ impl Broker {
                 );
                 self.router.insert(filter, subscriber, Target::Group(group.clone()));
                 group.routed(self.reader.watermark());
+                let holder: Weak<Group> = Arc::downgrade(&group);
+                self.cursors.hold(&cursor_key, holder);
                 Ok(group)
             },
             &self.router,

@@ -71,7 +71,7 @@ impl<T: Send> Writer<T> {
             return Duration::ZERO;
         }
         let left = self.next_sweep.since(self.options.clock.now());
-        left.clamp(Duration::from_millis(1), self.options.retention_interval)
+        left.min(self.options.retention_interval).max(Duration::from_millis(1))
     }
 
     /// Takes the next batch off the waiting commands; trims go to the trimmer.
@@ -228,9 +228,13 @@ impl<T: Send> Writer<T> {
             self.poisoned |= !matches!(error, StoreError::Full);
             return Err(error.into());
         }
-        let (events, answered) = self.trimmer.done(&self.shared);
-        if events > 0 {
-            self.observer.on_trimmed(events);
+        let (trimmed, answered) = self.trimmer.done(&self.shared);
+        for trimmed in &trimmed {
+            if let Some(topic) = self.shared.topics.topic(trimmed.channel()) {
+                self.observer.on_trimmed(topic, &trimmed.positions);
+            }
+        }
+        if !trimmed.is_empty() {
             self.measure();
         }
         self.hand_out(answered);
