@@ -171,25 +171,24 @@ impl Broker {
         now: Timestamp,
     ) -> Result<Granted, Refusal> {
         let filter = &request.path.filter;
-        if let (Some(Subscription::Replay(key)), false) =
-            (client.subscriptions.get(&request.path), request.reset_cursor)
+        if !request.reset_cursor
+            && let Some(Subscription::Replay(key)) = client.subscriptions.get(&request.path)
+            && let Some(replay) = client.replays.iter_mut().find(|replay| replay.key == *key)
         {
-            if let Some(replay) = client.replays.iter_mut().find(|replay| replay.key == *key) {
-                replay.options = request.options;
-                let pending = replay.pending(&self.reader);
-                return Ok(Granted {
-                    qos: request.options.qos,
-                    is_new: false,
-                    command: None,
-                    replay: Some((true, pending)),
-                });
-            }
+            replay.options = request.options;
+            let pending = replay.pending(&self.reader);
+            return Ok(Granted {
+                qos: request.options.qos,
+                is_new: false,
+                command: None,
+                replay: Some((true, pending)),
+            });
         }
         let cursor_key = CursorKey::client(client.session.client_id(), filter);
         let own = client.session.client_id().clone();
         let no_local = request.options.no_local;
         let deliverable =
-            |event: &Event| !event.message.is_expired(now) && !(no_local && event.message.publisher() == Some(&own));
+            |event: &Event| !event.message.is_expired(now) && (!no_local || event.message.publisher() != Some(&own));
         let is_new = !client.subscriptions.contains_key(&request.path);
         self.leave(client, &request.path);
         let (saved, command, resumed) = self.open_cursor(
@@ -238,17 +237,17 @@ impl Broker {
             qos: request.options.qos.min(QoS::AtLeastOnce),
             ..request.options
         };
-        if let (Some(Subscription::Group(key)), false) = (client.subscriptions.get(&request.path), request.reset_cursor)
+        if !request.reset_cursor
+            && let Some(Subscription::Group(key)) = client.subscriptions.get(&request.path)
+            && let Some(membership) = client.groups.iter_mut().find(|membership| membership.key == *key)
         {
-            if let Some(membership) = client.groups.iter_mut().find(|membership| membership.key == *key) {
-                membership.options = options;
-                return Ok(Granted {
-                    qos: options.qos,
-                    is_new: false,
-                    command: None,
-                    replay: Some((true, None)),
-                });
-            }
+            membership.options = options;
+            return Ok(Granted {
+                qos: options.qos,
+                is_new: false,
+                command: None,
+                replay: Some((true, None)),
+            });
         }
         let filter = &request.path.filter;
         let cursor_key = CursorKey::group(name, filter);

@@ -67,10 +67,10 @@ impl Broker {
 
     /// Ends a subscription that another kind replaces, or that could not be made; a cursor stays.
     pub(super) fn leave(&self, client: &mut Client, path: &SubscriptionPath) {
-        if let Some(subscription) = client.subscriptions.remove(path) {
-            if let Some(command) = self.end_subscription(client, path, subscription, CursorFate::Kept) {
-                client.turn.submit(command, LogTag::None);
-            }
+        if let Some(subscription) = client.subscriptions.remove(path)
+            && let Some(command) = self.end_subscription(client, path, subscription, CursorFate::Kept)
+        {
+            client.turn.submit(command, LogTag::None);
         }
     }
 

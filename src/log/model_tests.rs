@@ -106,11 +106,14 @@ fn dump(bench: &Bench, cursors: &BTreeMap<u64, (CursorRecord, Option<Origin>)>, 
     }
 }
 
+/// Closes a store and opens what it leaves behind.
+type Reopen = Box<dyn Fn(Arc<dyn Store>) -> Arc<dyn Store>>;
+
 struct World {
     rng: Rng,
     clock: Clock,
     inner: Arc<dyn Store>,
-    reopen: Box<dyn Fn(Arc<dyn Store>) -> Arc<dyn Store>>,
+    reopen: Reopen,
     store: Arc<FailingStore>,
     bench: Bench,
     model: Model,
@@ -121,7 +124,7 @@ struct World {
 }
 
 impl World {
-    fn new(seed: u64, inner: Arc<dyn Store>, reopen: Box<dyn Fn(Arc<dyn Store>) -> Arc<dyn Store>>) -> Self {
+    fn new(seed: u64, inner: Arc<dyn Store>, reopen: Reopen) -> Self {
         let mut rng = Rng::with_seed(seed);
         let clock = Clock::manual(Timestamp(1_000_000));
         let options = LogOptions {
@@ -159,12 +162,20 @@ impl World {
             90..93 if !self.armed => self.restart(),
             93..95 if !self.armed => self.arm(),
             95..100 if self.armed => self.crash(),
-            _ => self.clock.advance(Duration::from_nanos(self.rng.u64(0..500))),
+            _ => self.move_clock(),
         }
         if !self.store.is_frozen() {
             self.versions.clear();
         }
         self.versions.push(self.model.clone());
+    }
+
+    /// On, mostly: a clock may also be set back.
+    fn move_clock(&mut self) {
+        self.clock.advance(Duration::from_nanos(self.rng.u64(0..500)));
+        if let (Clock::Manual(at), 0) = (&self.clock, self.rng.u32(0..4)) {
+            at.fetch_sub(300, std::sync::atomic::Ordering::Relaxed);
+        }
     }
 
     fn topic(&mut self) -> String {
@@ -318,11 +329,12 @@ impl World {
             .cloned()
             .collect();
         assert_eq!(got, wanted, "{filter:?} after {after}");
-        self.check_merge(&filter, Position(after));
+        let until = self.rng.u64(after..=self.model.last.max(after));
+        self.check_merge(&filter, Position(after), Position(until));
     }
 
     /// The way through the index finds the same as the model, whatever a scan would have chosen.
-    fn check_merge(&self, filter: &Filter, after: Position) {
+    fn check_merge(&self, filter: &Filter, after: Position, until: Position) {
         let shared = &self.bench.reader.shared;
         let directory = shared.directory();
         let views: Vec<_> = directory
@@ -339,16 +351,19 @@ impl World {
                 for view in &views {
                     channels.push((view.clone(), view.first_after(snapshot, after)?));
                 }
-                let mut merge = Merge::new(channels, shared.watermark(), snapshot)?;
+                let mut merge = Merge::new(channels, until, snapshot)?;
                 while let Some(place) = merge.next(snapshot)? {
                     got.push((place.position.0, place.sequence.0));
                 }
                 Ok(())
             })
             .unwrap();
-        let wanted = self.model.matching(filter).filter(|kept| kept.position > after.0);
+        let wanted = self
+            .model
+            .matching(filter)
+            .filter(|kept| kept.position > after.0 && kept.position <= until.0);
         let wanted: Vec<_> = wanted.map(|kept| (kept.position, kept.sequence)).collect();
-        assert_eq!(got, wanted, "{filter:?} after {after}");
+        assert_eq!(got, wanted, "{filter:?} after {after} until {until}");
     }
 
     fn check_resolve(&mut self) {
@@ -360,7 +375,7 @@ impl World {
             1 => StartAt::First,
             2 => StartAt::Last(self.rng.u64(1..most)),
             3 => StartAt::Sequence(Sequence(self.rng.u64(1..1_500))),
-            _ => StartAt::Time(Timestamp(self.rng.u64(1_000_000..now.0 + 10))),
+            _ => StartAt::Time(Timestamp(self.rng.u64(1..now.0 + 10).max(999_000))),
         };
         let even = self.rng.bool();
         let deliverable = |kept: &Kept| !even || kept.payload.ends_with(['0', '2', '4', '6', '8']);

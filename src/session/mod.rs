@@ -66,7 +66,7 @@ impl Session {
 
     /// A new connection continues the session: quotas and aliases start anew, what is in flight is to be resent.
     pub fn resume(&mut self, options: LinkOptions) {
-        self.link = Box::new(Link::new(options));
+        *self.link = Link::new(options);
         self.out.clear();
         self.inbound.connection_lost();
         self.outbound.plan_resend();

@@ -68,7 +68,7 @@ impl Session {
             let Some(entry) = self.outbound.get_mut(packet_id) else {
                 break;
             };
-            if entry.stage == Stage::AwaitPubComp {
+            if entry.stage == Stage::Complete {
                 self.write(Packet::PubRel(Ack::new(packet_id, ReasonCode::Success)));
             } else if self.link.send_quota == 0 {
                 break;
