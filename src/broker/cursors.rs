@@ -84,6 +84,7 @@ struct Inner {
     by_filter: Trie<CursorId, CursorKey>,
     owners: AHashMap<CursorOwner, u64>,
     last_id: u64,
+    next_expire: Timestamp,
 }
 
 impl CursorTable {
@@ -174,7 +175,8 @@ impl CursorTable {
     }
 
     /// The reader is gone; the cursor stays where `record` says.
-    pub fn put_back(&self, key: &CursorKey, record: CursorRecord) -> Option<Command> {
+    pub fn put_back(&self, key: &CursorKey, mut record: CursorRecord, now: Timestamp) -> Option<Command> {
+        record.used = now;
         let mut inner = self.lock();
         let entry = inner
             .entries
@@ -225,13 +227,19 @@ impl CursorTable {
         submit(commands);
     }
 
-    /// Removes the cursors that nobody used for too long.
+    /// Removes the cursors that nobody used for too long, and notes which are in use. Looks at all cursors, so it does
+    /// that only when a good part of the expiry has passed.
     pub fn expire(&self, now: Timestamp) -> Vec<Command> {
         let Some(expiry) = self.limits.expiry else {
             return Vec::new();
         };
-        let before = now.saturating_sub(expiry);
         let mut inner = self.lock();
+        if now < inner.next_expire {
+            return Vec::new();
+        }
+        inner.next_expire = now.saturating_add((expiry / 16).min(EXPIRE_INTERVAL));
+        let mut commands = inner.note_used(now, now.saturating_sub(expiry / 8));
+        let before = now.saturating_sub(expiry);
         let unused = |entry: &Entry| !entry.in_use && entry.saved.record.used < before;
         let keys: Vec<CursorKey> = inner
             .entries
@@ -239,10 +247,9 @@ impl CursorTable {
             .filter(|(_, entry)| unused(entry))
             .map(|(key, _)| key.clone())
             .collect();
-        keys.iter()
-            .filter_map(|key| inner.remove(key))
-            .map(|entry| Command::DeleteCursor(entry.saved.record.id))
-            .collect()
+        let removed = keys.iter().filter_map(|key| inner.remove(key));
+        commands.extend(removed.map(|entry| Command::DeleteCursor(entry.saved.record.id)));
+        commands
     }
 
     /// How many cursors there are.
@@ -292,6 +299,19 @@ impl Inner {
         Some(entry)
     }
 
+    /// A cursor in use stays used though it does not move; its last use goes to disk now and then.
+    fn note_used(&mut self, now: Timestamp, before: Timestamp) -> Vec<Command> {
+        let in_use = self
+            .entries
+            .values_mut()
+            .filter(|entry| entry.in_use && entry.saved.record.used < before);
+        let saved = in_use.map(|entry| {
+            entry.saved.record.used = now;
+            Command::SaveCursor(Box::new(entry.saved.record.clone()))
+        });
+        saved.collect()
+    }
+
     fn update(&mut self, mut record: CursorRecord, now: Timestamp) -> Option<Command> {
         let key = CursorKey {
             owner: record.owner.clone(),
@@ -315,6 +335,9 @@ fn unrestricted(floor: Position) -> Origin {
         rule: StartRule::Everything,
     }
 }
+
+/// The longest time between two looks for cursors that nobody uses.
+const EXPIRE_INTERVAL: Duration = Duration::from_secs(60);
 
 fn below(count: u64, limit: Option<u64>) -> bool {
     limit.is_none_or(|limit| count < limit)
@@ -386,10 +409,13 @@ mod tests {
     fn cursor_expires_only_when_nobody_uses_it() {
         let table = CursorTable::new(LIMITS, Vec::new());
         let (saved, _) = table.create(key("c", "f"), origin(), at(0));
-        assert!(table.expire(at(100)).is_empty());
-        assert!(table.put_back(&key("c", "f"), saved.record).is_some());
-        assert!(table.expire(at(9)).is_empty());
-        assert!(matches!(table.expire(at(11))[..], [Command::DeleteCursor(_)]));
+        assert!(
+            matches!(table.expire(at(100))[..], [Command::SaveCursor(_)]),
+            "it is noted as used"
+        );
+        assert!(table.put_back(&key("c", "f"), saved.record, at(100)).is_some());
+        assert!(table.expire(at(109)).is_empty());
+        assert!(matches!(table.expire(at(111))[..], [Command::DeleteCursor(_)]));
         assert_eq!(table.len(), 0);
     }
 
@@ -402,7 +428,7 @@ mod tests {
             acked: vec![Position(11)],
             ..saved.record
         };
-        table.put_back(&key("c", "f/#"), record);
+        table.put_back(&key("c", "f/#"), record, at(1));
         let removed: Vec<Position> = (8..=12).map(Position).collect();
         assert_eq!(table.count_lost("f/x", &removed), 2);
         assert_eq!(table.count_lost("g", &removed), 0);

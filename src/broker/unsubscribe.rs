@@ -122,7 +122,7 @@ impl Broker {
         let replay = client.replays.remove(index);
         let cursor = replay.cursor();
         match fate {
-            CursorFate::Kept => self.cursors.put_back(cursor.key(), cursor.record()),
+            CursorFate::Kept => self.cursors.put_back(cursor.key(), cursor.record(), self.clock.now()),
             CursorFate::Deleted => self.cursors.remove(cursor.key()),
         }
     }
@@ -145,7 +145,7 @@ impl Broker {
             .groups
             .leave_replay(&group, filter, subscriber, &self.router, |group| {
                 command = match fate {
-                    CursorFate::Kept => self.cursors.put_back(group.key(), group.record()),
+                    CursorFate::Kept => self.cursors.put_back(group.key(), group.record(), self.clock.now()),
                     CursorFate::Deleted => self.cursors.remove(group.key()),
                 };
             });
