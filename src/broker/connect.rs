@@ -75,7 +75,7 @@ impl Broker {
     fn admit(&self, connect: &Connect) -> Result<(), Refused> {
         if self.stopping.load(Ordering::Acquire) {
             return Err(Refused::new(
-                ReasonCode::ServerShuttingDown,
+                ReasonCode::ServerUnavailable,
                 RefusalReason::Stopping,
                 "the broker is stopping",
             ));
