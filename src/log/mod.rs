@@ -31,6 +31,8 @@ pub use scan::Scan;
 #[cfg(test)]
 mod log_tests;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod model_tests;
 #[cfg(test)]
 mod speed_tests;

@@ -8,78 +8,11 @@ use fastrand::Rng;
 
 use super::index::View;
 use super::merge::Merge;
-use super::testing::{Bench, Filter, append, keeping, options, payload, read};
+use super::model::{Kept, Model, seen, wanted};
+use super::testing::{Bench, Filter, append, keeping, options, read};
 use super::*;
 use crate::store::{FailingStore, Fault, LmdbOptions, LmdbStore, MemoryStore, Store};
 use crate::types::{ChannelId, Clock, CursorId, Position, Sequence, Timestamp};
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Kept {
-    position: u64,
-    topic: String,
-    sequence: u64,
-    time: u64,
-    payload: String,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Model {
-    events: Vec<Kept>,
-    next: BTreeMap<String, u64>,
-    last: u64,
-    last_time: u64,
-    cursors: BTreeMap<u64, (CursorRecord, Option<Origin>)>,
-}
-
-impl Model {
-    fn append(&mut self, topic: &str, payload: &str, now: Timestamp) -> (u64, u64, u64) {
-        let next = self.next.entry(topic.to_owned()).or_insert(1);
-        let kept = Kept {
-            position: self.last + 1,
-            topic: topic.to_owned(),
-            sequence: *next,
-            time: now.0.max(self.last_time),
-            payload: payload.to_owned(),
-        };
-        *next += 1;
-        self.last += 1;
-        self.last_time = kept.time;
-        let place = (kept.position, kept.sequence, kept.time);
-        self.events.push(kept);
-        place
-    }
-
-    fn trim(&mut self, topic: &str, through: u64) {
-        self.events
-            .retain(|kept| kept.topic != topic || kept.sequence > through);
-    }
-
-    fn retain(&mut self, retention: Retention, now: Timestamp) {
-        for topic in self.next.keys().cloned().collect::<Vec<_>>() {
-            if let Some(age) = retention.max_age {
-                let cutoff = now.saturating_sub(age).0;
-                self.events.retain(|kept| kept.topic != topic || kept.time >= cutoff);
-            }
-            if let Some(count) = retention.max_count {
-                self.trim(&topic, (self.next[&topic] - 1).saturating_sub(count));
-            }
-        }
-    }
-
-    fn matching<'a>(&'a self, filter: &'a Filter) -> impl DoubleEndedIterator<Item = &'a Kept> {
-        self.events.iter().filter(|kept| filter.matches(&kept.topic))
-    }
-}
-
-fn seen(event: &Event) -> Kept {
-    Kept {
-        position: event.position.0,
-        topic: event.message.topic().to_owned(),
-        sequence: event.sequence.0,
-        time: event.time.0,
-        payload: payload(event).to_owned(),
-    }
-}
 
 /// What a log says it has, in the model's terms.
 fn dump(bench: &Bench, cursors: &BTreeMap<u64, (CursorRecord, Option<Origin>)>, model: &Model) -> Model {
@@ -236,6 +169,8 @@ impl World {
         };
         self.bench.log.set_retention(keeping(retention));
         assert_eq!(self.bench.run_one(Command::ApplyRetention), Ok(Outcome::Done));
+        // A clock that is set back has the log sweep on its own.
+        self.bench.log.set_retention(keeping(Retention::default()));
         self.model.retain(retention, self.clock.now());
     }
 
@@ -480,38 +415,6 @@ impl World {
         cursors
             .map(|(record, origin)| (record.id.0, (record.clone(), origin.clone())))
             .collect()
-    }
-}
-
-/// What a replay delivers of what is there, by the words of the rule.
-fn wanted(
-    model: &Model,
-    filter: &Filter,
-    start: StartAt,
-    now: Timestamp,
-    deliverable: &dyn Fn(&Kept) -> bool,
-) -> Vec<Kept> {
-    let all = model.matching(filter).cloned();
-    match start {
-        StartAt::New => Vec::new(),
-        StartAt::First => all.collect(),
-        StartAt::Sequence(first) => all.filter(|kept| kept.sequence >= first.0).collect(),
-        StartAt::Time(time) if time > now => Vec::new(),
-        StartAt::Time(time) => all.filter(|kept| kept.time >= time.0).collect(),
-        StartAt::Last(count) => {
-            let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-            let mut newest: Vec<_> = all
-                .rev()
-                .filter(|kept| deliverable(kept))
-                .filter(|kept| {
-                    let seen = counts.entry(kept.topic.clone()).or_default();
-                    *seen += 1;
-                    *seen <= count
-                })
-                .collect();
-            newest.reverse();
-            newest
-        }
     }
 }
 
