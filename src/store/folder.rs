@@ -42,7 +42,6 @@ impl Folder {
 }
 
 /// False if it is locked already. The system gives a lock up with the process, however that ends.
-#[allow(clippy::incompatible_msrv)] // File::try_lock is there from Rust 1.89 on.
 fn try_lock(file: &File) -> io::Result<bool> {
     match file.try_lock() {
         Ok(()) => Ok(true),
