@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::client::Unwritten;
 use super::cursors::{CursorHolder, CursorKey, CursorTable, Saved};
 use super::outbox::{LaneItem, Outbox};
-use super::route::SubscriptionOptions;
+use super::subscription::SubscriptionOptions;
+use super::unwritten::Unwritten;
+use super::{BATCH_BYTES, BATCH_RECORDS, BATCHES_PER_TURN};
 use crate::cursor::AckFloor;
 use crate::log::{Event, LogError, LogReader, Origin, Scan, Stored, TopicMatch};
 use crate::metrics::{DeliveryKind, DropReason as Reason, Metrics};
@@ -365,10 +366,3 @@ pub(super) fn metric_reason(reason: DropReason) -> Reason {
         DropReason::TooLarge => Reason::TooLarge,
     }
 }
-
-/// Log batches read in one turn before other work gets its turn.
-const BATCHES_PER_TURN: usize = 4;
-/// Records per log batch.
-pub(super) const BATCH_RECORDS: usize = 256;
-/// Bytes per log batch.
-pub(super) const BATCH_BYTES: usize = 256 << 10;

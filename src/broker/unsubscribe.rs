@@ -1,6 +1,7 @@
 //! UNSUBSCRIBE, and every other way in which a subscription ends.
 
-use super::client::{AwaitedAck, Client, Subscription, SubscriptionPath};
+use super::ack::AwaitedAck;
+use super::client::{Client, Subscription, SubscriptionPath};
 use super::outbox::Item;
 use super::{Broker, LogTag};
 use crate::codec::Unsubscribe;

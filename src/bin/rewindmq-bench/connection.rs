@@ -49,7 +49,7 @@ impl Connection {
             filled: 0,
             output: BytesMut::new(),
         };
-        connection.put(&Packet::Connect(Box::new(connect(client_id))))?;
+        connection.put(&Packet::Connect(Box::new(Connect::new(Version::V5, client_id))))?;
         let reason = connection
             .answer("CONNACK", |packet| match packet {
                 Packet::ConnAck(connack) => Some(connack.reason),
@@ -215,27 +215,6 @@ fn refuse_error(what: &'static str, reason: ReasonCode) -> Result<(), BenchError
         return Err(BenchError::Refused { what, reason });
     }
     Ok(())
-}
-
-fn connect(client_id: &str) -> Connect {
-    Connect {
-        version: Version::V5,
-        clean_start: true,
-        keep_alive_secs: 0,
-        client_id: client_id.to_owned(),
-        will: None,
-        username: None,
-        password: None,
-        session_expiry_secs: None,
-        receive_maximum: None,
-        maximum_packet_size: None,
-        topic_alias_maximum: None,
-        request_response_information: None,
-        request_problem_information: None,
-        authentication_method: None,
-        authentication_data: None,
-        user_properties: Vec::new(),
-    }
 }
 
 const LIMITS: DecodeLimits = DecodeLimits {

@@ -8,22 +8,8 @@ use crate::types::{QoS, ReasonCode, Version};
 
 pub(in crate::codec::tests) fn bare_connect(version: Version) -> Connect {
     Connect {
-        version,
-        clean_start: true,
         keep_alive_secs: 60,
-        client_id: "c".into(),
-        will: None,
-        username: None,
-        password: None,
-        session_expiry_secs: None,
-        receive_maximum: None,
-        maximum_packet_size: None,
-        topic_alias_maximum: None,
-        request_response_information: None,
-        request_problem_information: None,
-        authentication_method: None,
-        authentication_data: None,
-        user_properties: Vec::new(),
+        ..Connect::new(version, "c")
     }
 }
 
