@@ -175,7 +175,10 @@ impl Broker {
                 cache.clear();
                 *broker = self.instance;
             }
-            cache.route(&self.router, topic, Route::new)
+            cache.route(&self.router, topic, |targets| {
+                let count = targets.len();
+                (Route::new(targets), count)
+            })
         })
     }
 }

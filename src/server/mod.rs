@@ -168,7 +168,7 @@ impl Server {
         }
         if loopback_only {
             tracing::info!(
-                "only programs on this machine can connect; to open the broker to a network: --listen 0.0.0.0:1883, or listeners in the configuration"
+                "listening on loopback only: programs on other machines cannot connect; to open the broker to a network: --listen 0.0.0.0:1883, or listeners in the configuration"
             );
         }
     }

@@ -99,6 +99,11 @@ impl Session {
         self.outbound.len()
     }
 
+    /// How many of them no cursor would bring again.
+    pub fn in_flight_without_cursor(&self) -> usize {
+        self.outbound.count(|source| !source.has_cursor())
+    }
+
     /// How many QoS 1 and 2 messages of the client wait for ours.
     pub fn unacknowledged(&self) -> usize {
         self.inbound.unacknowledged()

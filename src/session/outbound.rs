@@ -103,6 +103,14 @@ impl Outbound {
         self.resend.pop_front();
     }
 
+    /// How many messages in flight come from such a source.
+    pub fn count(&self, such: impl Fn(Source) -> bool) -> usize {
+        self.in_flight
+            .values()
+            .filter(|entry| such(entry.delivery.source))
+            .count()
+    }
+
     /// Forgets what `gone` names; for groups, whose messages go to other members.
     pub fn forget(&mut self, gone: impl Fn(Source) -> bool) {
         self.in_flight.retain(|_, entry| !gone(entry.delivery.source));
