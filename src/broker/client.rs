@@ -89,9 +89,10 @@ impl Client {
         &self.outbox
     }
 
-    /// Whether the connection should not read now: too many messages of the client wait for their commit.
-    pub fn is_busy(&self) -> bool {
-        self.commits_awaited >= MAX_COMMITS_AWAITED
+    /// Whether packets of the client are handled now: not while too many of its messages wait for their commit, nor while
+    /// it does not read the answers.
+    pub fn takes_input(&mut self) -> bool {
+        self.commits_awaited < MAX_COMMITS_AWAITED && self.session.output().len() < MAX_UNREAD_BYTES
     }
 
     /// Writes a packet.
@@ -107,3 +108,5 @@ impl Client {
 
 /// PUBLISH packets of one client that may be on their way through the log.
 const MAX_COMMITS_AWAITED: usize = 4096;
+/// Output that may wait for a client that does not read, bytes, before its packets wait as well.
+const MAX_UNREAD_BYTES: usize = 256 << 10;

@@ -73,6 +73,23 @@ impl ReplayCursor {
         self.change(table, |acks| acks.skip_to(position));
     }
 
+    /// Deliveries that were not written before the connection was gone; they are sent again.
+    pub fn released(self: &Arc<Self>, position: Position, table: &CursorTable) {
+        self.change(table, |acks| {
+            acks.released(position);
+        });
+    }
+
+    /// Whether the event at a position is still to be sent.
+    fn wants(&self, position: Position) -> bool {
+        let state = self.lock();
+        position > state.acks.read_to() || state.acks.is_released(position)
+    }
+
+    fn next_released(&self) -> Option<Position> {
+        self.lock().acks.next_released()
+    }
+
     fn read_to(&self) -> Position {
         self.lock().acks.read_to()
     }
@@ -220,6 +237,10 @@ impl ReplaySubscription {
             if !self.drain_buffer(context) {
                 return Ok(Pumped::Idle);
             }
+            if let Some(first) = self.cursor.next_released() {
+                self.read_released(first, context)?;
+                continue;
+            }
             if self.behind {
                 if context.outbox.try_live(self.key, self.scanned_to) {
                     self.behind = false;
@@ -248,11 +269,9 @@ impl ReplaySubscription {
                 return false;
             }
             let qos = self.options.qos.min(item.message.qos());
-            let already_sent = item
-                .stored
-                .is_some_and(|stored| stored.position <= self.cursor.read_to());
+            let wanted = item.stored.is_none_or(|stored| self.cursor.wants(stored.position));
             let own = self.options.no_local && item.message.publisher() == Some(context.session.client_id());
-            if !already_sent && !own {
+            if wanted && !own {
                 if !context.session.can_send(qos) {
                     return false;
                 }
@@ -304,10 +323,39 @@ impl ReplaySubscription {
             }
             Sent::Dropped(reason) => {
                 context.metrics.dropped.of(metric_reason(reason)).increment(1);
+                if let Some(stored) = item.stored {
+                    // One that was sent before is given up; a fresh one is skipped.
+                    self.cursor.acked(stored.position, context.table);
+                }
                 true
             }
             Sent::Blocked(_) => false,
         }
+    }
+
+    /// Reads again what was sent and not written. What is not in the log any more is given up.
+    fn read_released(&mut self, first: Position, context: &PumpContext<'_>) -> Result<(), LogError> {
+        self.scan.seek(Position(first.0.saturating_sub(1)));
+        let mut events: Vec<Event> = Vec::new();
+        let read_to = {
+            let state = self.cursor.lock();
+            let mut admit = |position, _, _| state.acks.is_released(position);
+            self.scan
+                .next_batch(context.reader, &mut admit, BATCH_RECORDS, BATCH_BYTES, &mut events)?
+        };
+        self.scan.seek(self.scanned_to);
+        self.cursor.change(context.table, |acks| {
+            let gone: Vec<Position> = acks
+                .outstanding()
+                .filter(|position| *position <= read_to && acks.is_released(*position))
+                .filter(|position| events.binary_search_by_key(position, |event| event.position).is_err())
+                .collect();
+            for position in gone {
+                acks.acked(position);
+            }
+        });
+        self.buffer.extend(events.into_iter().map(LaneItem::from));
+        Ok(())
     }
 
     fn read_log(&mut self, reader: &LogReader) -> Result<(), LogError> {

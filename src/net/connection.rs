@@ -225,7 +225,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let now = self.broker.clock().now();
         let input = std::mem::take(&mut self.input);
         let (mut used, mut packets) = (0, 0);
-        while !client.is_busy() {
+        while client.takes_input() {
             let decoded = codec::decode(&input[used..], Some(client.version()), &self.limits);
             let Some((packet, len)) = decoded.map_err(|fault| self.protocol_fault(&fault))? else {
                 break;
@@ -260,7 +260,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         // While the log is behind, publishers are not read from.
         let has_room = broker.log().has_room();
         let mut room = pin!(broker.log().room());
-        let may_read = has_room && !client.is_busy();
+        let may_read = has_room && client.takes_input();
         let mut yielded = false;
         poll_fn(|cx| {
             if !client.output().is_empty() {
