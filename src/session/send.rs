@@ -68,10 +68,16 @@ impl Session {
             let Some(entry) = self.outbound.get_mut(packet_id) else {
                 break;
             };
-            if entry.stage == Stage::AwaitPubComp {
-                self.write(Packet::PubRel(Ack::new(packet_id, ReasonCode::Success)));
-            } else if self.link.send_quota == 0 {
+            let is_release = entry.stage == Stage::AwaitPubComp;
+            // A PUBREL is sent however little the client takes, but what it completes is still being processed there.
+            let counted = self.link.send_quota > 0;
+            if !counted && !is_release {
                 break;
+            }
+            entry.counted = counted;
+            self.link.send_quota -= u16::from(counted);
+            if is_release {
+                self.write(Packet::PubRel(Ack::new(packet_id, ReasonCode::Success)));
             } else {
                 let delivery = entry.delivery.clone();
                 done.extend(self.resend_publish(packet_id, &delivery, now));
@@ -90,9 +96,9 @@ impl Session {
         // Its delivery was begun in time, so it is completed even past its expiry.
         let expiry_secs = delivery.message.remaining_expiry(now).unwrap_or(Some(1));
         if self.write_publish(delivery, Some(packet_id), true, expiry_secs) {
-            self.link.send_quota -= 1;
             return None;
         }
+        self.link.give_back_quota();
         self.outbound.remove(packet_id);
         Some(delivery.source)
     }
