@@ -139,14 +139,21 @@ impl Session {
             event,
         };
         let limit = options.client_maximum_packet_size as usize;
-        if limit < u32::MAX as usize && codec::delivery_len(&wire, options.version) > limit {
-            wire.event = None;
-            if codec::delivery_len(&wire, options.version) > limit {
-                return false;
+        let too_large = |wire: &_| limit < u32::MAX as usize && codec::delivery_len(wire, options.version) > limit;
+        if too_large(&wire) {
+            // An alias that is only introduced here can wait.
+            wire.topic_alias = topic.alias.filter(|_| !topic.send_topic);
+            if too_large(&wire) {
+                wire.event = None;
+                if too_large(&wire) {
+                    return false;
+                }
             }
         }
         codec::encode_delivery(&wire, options.version, &mut self.out);
-        self.link.remember_alias(message.topic(), topic);
+        if wire.topic_alias.is_some() {
+            self.link.remember_alias(message.topic(), topic);
+        }
         true
     }
 }
