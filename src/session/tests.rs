@@ -2,6 +2,7 @@
 
 mod aliases;
 mod diagnostics;
+mod model;
 mod packets;
 mod publishing;
 mod receiving;
