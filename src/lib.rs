@@ -1,4 +1,75 @@
 //! RewindMQ: an MQTT 5 and 3.1.1 broker whose every topic can be rewound.
+//!
+//! The `rewindmq` program is a thin shell around this crate. A broker can also be embedded: see
+//! [`server::Server::start`], which binds the configured listeners (port 0 works) on a store of your own.
+//!
+//! # The idea: one log, many cursors
+//!
+//! Every stored event is one record in one log, in commit order. Every reader is a cursor on it: a replay subscription
+//! and a group differ only in where the cursor starts and who moves it. A reader that is away costs a cursor and no
+//! queue, an event is written once however many wait for it, and going from catching up to following live is one loop
+//! that reaches the tail, not a hand-over between two mechanisms.
+//!
+//! # Floors
+//!
+//! A module uses only lower floors; modules of one floor do not know each other, except where a line says so.
+//!
+//! | floor | module | what it holds |
+//! |---|---|---|
+//! | 0 | [`types`] | identifiers, QoS, reason codes, messages, the clock (the only place that asks the time) |
+//! | 1 | [`topic`] | topic names, filters, the subscription trie, topic <-> channel names |
+//! | 1 | [`codec`] | packets of both protocol versions <-> bytes, strictly checked |
+//! | 1 | [`config`] | one TOML tree, already valid when loaded |
+//! | 1 | [`metrics`] | every metric named, described and registered in one place |
+//! | 2 | [`cursor`] | start options, acknowledgement floor, group logic; pure |
+//! | 2 | [`session`] | the state machine of one client; pure: packets in, packets and actions out |
+//! | 2 | [`store`] | LMDB tables and their encodings; a store in memory and one that fails, for tests |
+//! | 3 | [`log`] | commands as data, the writer with its group commit, readers |
+//! | 3 | [`router`] | subscriptions -> targets, live groups, retained messages; no I/O |
+//! | 4 | [`broker`] | the only place that knows session, router and log |
+//! | 5 | [`net`] | listeners and the driver of one connection |
+//! | 5 | [`admin`] | HTTP: metrics |
+//! | 6 | [`server`] | wiring, signals, the ordered stop |
+//! | 7 | [`cli`] | flags, environment, `rewindmq check` |
+//!
+//! # The way of a message
+//!
+//! `net::connection` reads bytes; [`codec::decode`] cuts packets out of them, borrowing; [`session::Session`] decides
+//! what a packet means for the client's own state and hands a PUBLISH to the broker. There the configured rules and the
+//! publisher's `store` property decide whether it is kept.
+//!
+//! - **Not kept**: it is routed at once. Each session that wants it gets it into its mailbox (the outbox); at the end of
+//!   the turn every touched mailbox is locked once and its session woken once.
+//! - **Kept**: it goes to the log as a command. One writer thread takes everything that arrived while the last
+//!   transaction was syncing, gives each event its position and sequence, and commits it in one LMDB transaction. Only
+//!   then does the log's tail thread hand the commit back: the event is routed, and the publisher's session may write
+//!   its PUBACK. An acknowledgement before the commit is impossible by construction, and an event that the store
+//!   refuses is delivered to nobody.
+//!
+//! A message that is not kept but follows one that is, from the same client, passes through the log unwritten, so that
+//! the publisher's order holds.
+//!
+//! # Readers and the join with live traffic
+//!
+//! A replay subscription has a lane in its session's mailbox. While it is *behind*, events that arrive are only noted in
+//! the lane (the highest position seen), and the reader takes them from the log in bounded batches. When it has read
+//! as far as the lane has seen, the lane is switched to *live* under the mailbox's lock: whatever comes from then on
+//! is queued, and whatever came before has been read. A lane whose queue outgrows its bound is sent back to *behind*.
+//! There is no gap because a position is either noted or queued, and no duplicate because positions only ascend.
+//!
+//! A group with a cursor works the same way, with one reader for all members: a member asks for work when it has free
+//! Receive Maximum, and whoever asks first reads for all.
+//!
+//! # Threads
+//!
+//! One single-threaded runtime per worker; a connection stays on the worker that got it. One writer thread and one tail
+//! thread for the log. Sessions are owned by their connection's task; others only put something into the mailbox.
+//!
+//! # What is assumed of the disk
+//!
+//! LMDB commits with fdatasync: what was acknowledged survives a power loss if the disk keeps what it said it wrote.
+//! `kill -9` of the broker loses nothing that was acknowledged. A commit that fails poisons the log: from then on stored
+//! events are refused with 0x83 until a restart, reading goes on, and the log says why.
 
 pub mod admin;
 pub mod broker;

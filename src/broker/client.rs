@@ -9,11 +9,10 @@ use bytes::BytesMut;
 use super::group::Group;
 use super::outbox::Outbox;
 use super::replay::ReplaySubscription;
-use super::route::{Member, SubscriptionOptions};
+use super::route::SubscriptionOptions;
 use super::turn::Turn;
 use super::will::Will;
 use crate::codec::{Packet, SubAck};
-use crate::router::ShareGroup;
 use crate::session::{Delivery, Session, Source, SubscriptionKey};
 use crate::topic::TopicFilter;
 use crate::types::Version;
@@ -31,7 +30,7 @@ pub struct Client {
     /// Messages that are sent next.
     pub(super) waiting: VecDeque<Delivery>,
     /// QoS 0 deliveries with a cursor in the output that is not written yet.
-    pub(super) unwritten: Vec<Source>,
+    pub(super) unwritten: Unwritten,
     /// PUBLISH packets that are on their way through the log.
     pub(super) commits_awaited: usize,
     pub(super) acks: Vec<AwaitedAck>,
@@ -41,6 +40,34 @@ pub struct Client {
     pub(super) session_expiry_secs: u32,
     pub(super) assigned_id: bool,
     pub(super) turn: Turn,
+}
+
+/// Deliveries that count as acknowledged when they are written, by where they end in all that is ever written.
+#[derive(Debug, Default)]
+pub(super) struct Unwritten {
+    written: u64,
+    ends: VecDeque<(u64, Source)>,
+}
+
+impl Unwritten {
+    /// A delivery ends where the output, now of `output_len` bytes, does.
+    pub fn push(&mut self, source: Source, output_len: usize) {
+        self.ends.push_back((self.written + output_len as u64, source));
+    }
+
+    /// So many more bytes were written.
+    pub fn wrote(&mut self, bytes: usize) {
+        self.written += bytes as u64;
+    }
+
+    /// The next delivery that is written in full.
+    pub fn next_written(&mut self) -> Option<Source> {
+        let (end, source) = *self.ends.front()?;
+        (end <= self.written).then(|| {
+            self.ends.pop_front();
+            source
+        })
+    }
 }
 
 /// What names a subscription within a session.
@@ -54,7 +81,7 @@ pub(super) struct SubscriptionPath {
 #[derive(Debug)]
 pub(super) enum Subscription {
     Live,
-    Share(Arc<ShareGroup<Member>>),
+    Share,
     Replay(SubscriptionKey),
     Group(SubscriptionKey),
 }

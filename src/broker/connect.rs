@@ -284,7 +284,7 @@ fn new_client(session: Session, outbox: Arc<Outbox>) -> Client {
         groups: Vec::new(),
         held: Default::default(),
         waiting: Default::default(),
-        unwritten: Vec::new(),
+        unwritten: Default::default(),
         commits_awaited: 0,
         acks: Vec::new(),
         next_ack: 0,

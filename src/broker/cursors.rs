@@ -224,11 +224,6 @@ impl CursorTable {
         self.lock().entries.len()
     }
 
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -285,5 +280,86 @@ impl std::fmt::Debug for CursorTable {
         f.debug_struct("CursorTable")
             .field("cursors", &self.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: CursorLimits = CursorLimits {
+        max: Some(3),
+        max_per_owner: Some(2),
+        expiry: Some(Duration::from_secs(10)),
+    };
+
+    fn key(client: &str, filter: &str) -> CursorKey {
+        CursorKey {
+            owner: CursorOwner::Client(client.into()),
+            filter: filter.into(),
+        }
+    }
+
+    fn origin() -> Origin {
+        Origin {
+            taken_at: Position(7),
+            first: Position(8),
+            rule: StartRule::Everything,
+        }
+    }
+
+    fn at(secs: u64) -> Timestamp {
+        Timestamp(secs * 1_000_000_000)
+    }
+
+    #[test]
+    fn new_cursor_stands_before_its_first_event() {
+        let table = CursorTable::new(LIMITS, Vec::new());
+        let (saved, _) = table.create(key("c", "f"), origin(), at(0));
+        assert_eq!(saved.record.floor, Position(7));
+        assert_eq!(
+            table.take(&key("c", "f"), at(1)).map(|saved| saved.record.id),
+            Some(saved.record.id)
+        );
+    }
+
+    #[test]
+    fn limits_hold_in_all_and_per_owner() {
+        let table = CursorTable::new(LIMITS, Vec::new());
+        for filter in ["a", "b"] {
+            table.create(key("c", filter), origin(), at(0));
+        }
+        assert!(!table.has_room(&key("c", "x").owner));
+        assert!(table.has_room(&key("d", "x").owner));
+        table.create(key("d", "a"), origin(), at(0));
+        assert!(!table.has_room(&key("e", "x").owner));
+        assert!(table.remove(&key("c", "a")).is_some());
+        assert!(table.has_room(&key("c", "x").owner));
+    }
+
+    #[test]
+    fn cursor_expires_only_when_nobody_uses_it() {
+        let table = CursorTable::new(LIMITS, Vec::new());
+        let (saved, _) = table.create(key("c", "f"), origin(), at(0));
+        assert!(table.expire(at(100)).is_empty());
+        assert!(table.put_back(&key("c", "f"), saved.record).is_some());
+        assert!(table.expire(at(9)).is_empty());
+        assert!(matches!(table.expire(at(11))[..], [Command::DeleteCursor(_)]));
+        assert_eq!(table.len(), 0);
+    }
+
+    #[test]
+    fn removed_cursor_is_not_saved_by_a_late_flush() {
+        struct Holder(CursorRecord);
+        impl CursorHolder for Holder {
+            fn moved(&self) -> Option<CursorRecord> {
+                Some(self.0.clone())
+            }
+        }
+        let table = CursorTable::new(LIMITS, Vec::new());
+        let (saved, _) = table.create(key("c", "f"), origin(), at(0));
+        table.note_moved(Arc::new(Holder(saved.record)));
+        table.remove(&key("c", "f"));
+        table.flush(at(1), |commands| assert!(commands.is_empty()));
     }
 }

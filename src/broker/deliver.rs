@@ -44,9 +44,14 @@ impl Broker {
         Ok(pumped)
     }
 
-    /// The whole output was written: what needs no acknowledgement is delivered.
-    pub fn written(&self, client: &mut Client) {
-        for source in std::mem::take(&mut client.unwritten) {
+    /// So many bytes of the output were written: what needs no acknowledgement is delivered.
+    pub fn wrote(&self, client: &mut Client, bytes: usize) {
+        self.metrics.bytes_sent.increment(bytes as u64);
+        self.metrics
+            .packets_sent
+            .increment(client.session.take_packets_written());
+        client.unwritten.wrote(bytes);
+        while let Some(source) = client.unwritten.next_written() {
             self.acknowledged(client, source);
         }
     }
@@ -197,7 +202,7 @@ impl Broker {
                     self.count_sent(DeliveryKind::Replay, qos, bytes);
                     self.metrics.redeliveries.increment(u64::from(assigned.redelivered));
                     if qos == QoS::AtMostOnce {
-                        client.unwritten.push(source);
+                        client.unwritten.push(source, client.session.output().len());
                     }
                 }
                 Sent::Dropped(reason) => {

@@ -76,7 +76,7 @@ impl Broker {
     /// Leaves everything behind in the state that the next connection, or other members of groups, go on from.
     fn detach(&self, client: &mut Client) {
         client.session.connection_lost();
-        client.unwritten.clear();
+        client.unwritten = Default::default();
         let mut unsent = std::mem::take(&mut client.held);
         unsent.append(&mut client.waiting);
         unsent.retain(|delivery| delivery.qos != QoS::AtMostOnce);
@@ -92,7 +92,6 @@ impl Broker {
         }
         // Nobody waits for these SUBACKs any more; what they subscribed stays.
         client.acks.clear();
-        client.commits_awaited = 0;
     }
 
     /// Hands over what a turn has gathered.

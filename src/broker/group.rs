@@ -195,15 +195,7 @@ impl Group {
 
     /// A member could not send what it was given.
     pub fn give_back(&self, member: SubscriberId, assigned: VecDeque<Assigned>) {
-        let mut state = self.lock();
-        for assigned in assigned.into_iter().rev() {
-            match assigned.item.stored {
-                Some(stored) => {
-                    state.logic.unassign(MemberId(member.0), stored.position);
-                }
-                None => state.buffer.push_front(assigned.item),
-            }
-        }
+        self.lock().take_back(MemberId(member.0), assigned);
     }
 
     /// Where the cursor stands now.
@@ -233,15 +225,21 @@ impl State {
         let id = MemberId(subscriber.0);
         let index = self.members.iter().position(|slot| slot.id == id)?;
         let slot = self.members.remove(index);
+        self.take_back(id, slot.assigned);
         self.logic.leave(id);
-        let unsent_live = slot
-            .assigned
-            .into_iter()
-            .filter(|assigned| assigned.item.stored.is_none());
-        for assigned in unsent_live.rev() {
-            self.buffer.push_front(assigned.item);
-        }
         self.somebody_to_wake()
+    }
+
+    /// What was given to a member and not sent goes to the next that can take it; it is no redelivery.
+    fn take_back(&mut self, member: MemberId, assigned: VecDeque<Assigned>) {
+        for assigned in assigned.into_iter().rev() {
+            match assigned.item.stored {
+                Some(stored) => {
+                    self.logic.unassign(member, stored.position);
+                }
+                None => self.buffer.push_front(assigned.item),
+            }
+        }
     }
 
     fn slot(&mut self, member: SubscriberId) -> Option<&mut Slot> {

@@ -33,7 +33,7 @@ impl Groups {
         member: Member,
         make: impl FnOnce(SubscriberId) -> Arc<ShareGroup<Member>>,
         router: &Router<Target>,
-    ) -> Arc<ShareGroup<Member>> {
+    ) {
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         let share = shares.entry((name.into(), filter.clone())).or_insert_with(|| {
             let subscriber = router.new_subscriber_id();
@@ -43,7 +43,6 @@ impl Groups {
             }
         });
         share.group.join(member);
-        share.group.clone()
     }
 
     /// Leaves a live group; the last member takes it away.

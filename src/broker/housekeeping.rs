@@ -60,12 +60,12 @@ impl Broker {
 
     pub(super) fn count_subscriptions(&self) {
         self.metrics.subscriptions.set(self.router.len() as f64);
+        self.metrics.cursors.set(self.cursors.len() as f64);
     }
 
     fn update_gauges(&self) {
         self.count_sessions();
         self.count_subscriptions();
-        self.metrics.cursors.set(self.cursors.len() as f64);
         self.metrics.retained_messages.set(self.retained.len() as f64);
         self.metrics.channels.set(self.reader.channel_count() as f64);
     }

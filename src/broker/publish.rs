@@ -42,29 +42,27 @@ impl Broker {
         }
     }
 
-    /// Publishes a message of the broker's own accord: a will.
+    /// Publishes the will of a client that is gone.
     pub(super) fn publish_will(&self, will: &Will, now: Timestamp, turn: &mut Turn) {
-        self.metrics.wills_published.increment(1);
-        let asked = codec::user_properties(will.message(now).properties())
-            .any(|(name, value)| name == "store" && value == "true");
-        let message = will.message(now);
-        if self.rules.decide(message.topic(), asked) == Keep::Yes {
-            turn.submit(Command::Append(message), LogTag::default());
+        let Ok((topic, asked_by_topic)) = published_topic(will.topic()) else {
+            self.metrics.dropped.of(DropReason::InvalidTopic).increment(1);
             return;
+        };
+        self.metrics.wills_published.increment(1);
+        let message = will.message(topic, now);
+        let asked = codec::user_properties(message.properties()).any(|property| property == ("store", "true"));
+        if self.rules.decide(topic, asked | asked_by_topic) == Keep::Yes {
+            turn.submit(Command::Append(message), LogTag::None);
+        } else {
+            self.publish_now(&message, turn);
         }
-        if message.retain() {
-            self.retain(&message);
-        }
-        self.route(&message, None, turn);
     }
 
     /// Updates the retained messages; a full table is counted.
-    pub(super) fn retain(&self, message: &Arc<Message>) -> RetainedChange {
-        let change = self.retained.publish(message);
-        if change == RetainedChange::Full {
+    pub(super) fn retain(&self, message: &Arc<Message>) {
+        if self.retained.publish(message) == RetainedChange::Full {
             self.metrics.dropped.of(DropReason::RetainedFull).increment(1);
         }
-        change
     }
 
     fn accept(
@@ -79,7 +77,7 @@ impl Broker {
         let keep = self.rules.decide(topic, asked);
         if keep == Keep::Forbidden {
             return Err(Refusal {
-                reason: ReasonCode::NotAuthorized,
+                reason: ReasonCode::ImplementationSpecificError,
                 drop: DropReason::StoreForbidden,
                 why: "no rule stores this topic, and storing on request is switched off (store.allow_publisher_store)",
             });
@@ -132,11 +130,8 @@ impl Broker {
 
     /// Retains and routes a message that is not stored.
     pub(super) fn publish_now(&self, message: &Arc<Message>, turn: &mut Turn) -> PublishOutcome {
-        if message.retain() && self.retain(message) == RetainedChange::Full {
-            return PublishOutcome::refused(
-                ReasonCode::QuotaExceeded,
-                "there is no room for another retained message",
-            );
+        if message.retain() {
+            self.retain(message);
         }
         let mut outcome = PublishOutcome::accepted();
         if !self.route(message, None, turn) {

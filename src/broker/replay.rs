@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::client::Unwritten;
 use super::cursors::{CursorHolder, CursorKey, CursorTable, Saved};
 use super::outbox::{LaneItem, Outbox};
 use super::route::SubscriptionOptions;
@@ -132,7 +133,7 @@ pub struct PumpContext<'a> {
     /// Where things are counted.
     pub metrics: &'a Metrics,
     /// QoS 0 deliveries that count as acknowledged once the output is written.
-    pub unwritten: &'a mut Vec<Source>,
+    pub(super) unwritten: &'a mut Unwritten,
     /// The time.
     pub now: Timestamp,
     /// The output is full at this many bytes.
@@ -281,7 +282,7 @@ impl ReplaySubscription {
                 if let Some(stored) = item.stored {
                     self.cursor.sent(stored.position, context.table);
                     if qos == QoS::AtMostOnce {
-                        context.unwritten.push(source);
+                        context.unwritten.push(source, context.session.output().len());
                     }
                 }
                 true

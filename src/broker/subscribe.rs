@@ -139,7 +139,7 @@ impl Broker {
     }
 
     fn subscribe_share(&self, client: &mut Client, request: &Request, name: &str) -> Granted {
-        let known = matches!(client.subscriptions.get(&request.path), Some(Subscription::Share(_)));
+        let known = matches!(client.subscriptions.get(&request.path), Some(Subscription::Share));
         if !known {
             self.leave(client, &request.path);
         }
@@ -147,7 +147,7 @@ impl Broker {
             outbox: client.outbox.clone(),
             options: request.options,
         };
-        let group = self.groups.join_share(
+        self.groups.join_share(
             name,
             &request.path.filter,
             member,
@@ -159,9 +159,7 @@ impl Broker {
             },
             &self.router,
         );
-        client
-            .subscriptions
-            .insert(request.path.clone(), Subscription::Share(group));
+        client.subscriptions.insert(request.path.clone(), Subscription::Share);
         Granted::plain(request.options.qos, !known)
     }
 

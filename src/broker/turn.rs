@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
+use ahash::AHashMap;
+
 use super::outbox::{Item, Outbox, Refused};
 use super::{LogTag, Submissions};
 use crate::log::{Command, Submission};
+use crate::router::SubscriberId;
 
 /// What one read, one commit or one tick has to hand over.
 #[derive(Debug, Default)]
 pub struct Turn {
     touched: Vec<(Arc<Outbox>, Vec<Item>)>,
+    index: AHashMap<SubscriberId, usize>,
     spare: Vec<Vec<Item>>,
     submissions: Submissions,
 }
@@ -17,20 +21,19 @@ pub struct Turn {
 impl Turn {
     /// Leaves an item for a session.
     pub fn push(&mut self, outbox: &Arc<Outbox>, item: Item) {
-        let found = self
-            .touched
-            .iter_mut()
-            .rev()
-            .take(NEAR)
-            .find(|(other, _)| Arc::ptr_eq(other, outbox));
-        match found {
-            Some((_, items)) => items.push(item),
-            None => {
-                let mut items = self.spare.pop().unwrap_or_default();
-                items.push(item);
-                self.touched.push((outbox.clone(), items));
-            }
+        let subscriber = outbox.subscriber;
+        if let Some((last, items)) = self.touched.last_mut()
+            && last.subscriber == subscriber
+        {
+            items.push(item);
+            return;
         }
+        let index = *self.index.entry(subscriber).or_insert_with(|| {
+            let items = self.spare.pop().unwrap_or_default();
+            self.touched.push((outbox.clone(), items));
+            self.touched.len() - 1
+        });
+        self.touched[index].1.push(item);
     }
 
     /// Leaves a command for the log.
@@ -46,6 +49,7 @@ impl Turn {
     /// Hands every batch over. Returns how many messages did not fit.
     pub fn deliver(&mut self) -> Refused {
         let mut refused = Refused::default();
+        self.index.clear();
         for (outbox, mut items) in self.touched.drain(..) {
             let more = outbox.push(&mut items);
             refused.absent += more.absent;
@@ -58,8 +62,5 @@ impl Turn {
     }
 }
 
-/// How many of the outboxes touched last are searched before a further batch is begun for the same one.
-/// A session may get two batches in one turn: their order is kept.
-const NEAR: usize = 16;
 /// Emptied batches kept for the next turn.
 const SPARE_BATCHES: usize = 64;

@@ -77,7 +77,7 @@ impl Broker {
     /// Ends all subscriptions of a session that is over.
     pub(super) fn leave_all(&self, client: &mut Client) {
         // A cursor under an identifier that nobody can come back with serves nobody.
-        let fate = if client.assigned_id {
+        let fate = if client.assigned_id && client.session_expiry_secs == 0 {
             CursorFate::Deleted
         } else {
             CursorFate::Kept
@@ -103,7 +103,7 @@ impl Broker {
                 self.router.remove(&path.filter, subscriber);
                 None
             }
-            Subscription::Share(_) => {
+            Subscription::Share => {
                 let name = path.group.as_deref().unwrap_or_default();
                 self.groups.leave_share(name, &path.filter, subscriber, &self.router);
                 None

@@ -39,10 +39,15 @@ impl Will {
         self.delay
     }
 
-    /// The message, published now.
-    pub fn message(&self, now: Timestamp) -> Arc<Message> {
+    /// Where it asked to be published.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// The message, published now as `topic`.
+    pub fn message(&self, topic: &str, now: Timestamp) -> Arc<Message> {
         let parts = MessageParts {
-            topic: &self.topic,
+            topic,
             properties: &self.properties,
             payload: &self.payload,
             qos: self.qos,

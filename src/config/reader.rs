@@ -76,12 +76,22 @@ impl<'a> Sources<'a> {
                 errors.push(ConfigError {
                     place,
                     key: None,
-                    what: fault.message().trim_end().replace('\n', "; "),
+                    what: self.describe(&fault),
                 });
             }
         }
         ConfigErrors::unless_empty(errors)?;
         Ok(document)
+    }
+
+    /// What the parser says, with the words that it means.
+    fn describe(&self, fault: &toml::de::Error) -> String {
+        let what = fault.message().trim_end().replace('\n', "; ");
+        let words = fault.span().and_then(|span| self.file?.1.get(span)).unwrap_or_default();
+        if words.is_empty() || words.contains('\n') || what.contains(words) {
+            return what;
+        }
+        format!("{what}, found `{words}`")
     }
 
     /// Reads the whole tree.

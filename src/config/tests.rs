@@ -191,7 +191,7 @@ fn a_fault_names_its_line_its_key_and_what_would_be_right() {
         ),
         (
             "[[store.rules]]\nfilters = 'a/#/b'",
-            "x.toml:2: store.rules.filters: # can only be the last level, found \"a/#/b\"",
+            "x.toml:2: store.rules.filters: the wildcard # must be alone in the last level, found \"a/#/b\"",
         ),
         (
             "[[store.rules]]\nfilters = []",

@@ -125,7 +125,15 @@ impl GroupState {
             Strategy::HashTopic => match self.pins.get(&topic_hash) {
                 // Another member must not overtake the one that has the topic's earlier events.
                 Some((member, _)) => self.ready.get(member).copied(),
-                None => turns.max_by_key(|member| affinity(member.0, topic_hash)),
+                // Of all members, not just of those with credit: a topic stays where it is, and waits.
+                None => {
+                    let home = self
+                        .members
+                        .keys()
+                        .copied()
+                        .max_by_key(|member| affinity(member.0, topic_hash));
+                    home.filter(|member| self.ready.contains(member))
+                }
             },
             Strategy::Random => turns.nth(nth(random, self.ready.len())),
         }

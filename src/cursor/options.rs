@@ -19,8 +19,13 @@ pub struct ReplayOptions {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OptionError {
     /// The start cannot be read.
-    #[error(transparent)]
-    Start(#[from] StartError),
+    #[error("replay {value:?}: {fault}")]
+    Start {
+        /// What was asked for.
+        value: String,
+        /// What is wrong with it.
+        fault: StartError,
+    },
     /// A property that may come once came again.
     #[error("user property {0} is given twice; give it once")]
     Duplicate(&'static str),
@@ -59,8 +64,8 @@ impl ReplayOptions {
         refuse_misspelt(properties)?;
         let start = match (replay, offset) {
             (Some(_), Some(_)) => return Err(OptionError::BothStarts),
-            (Some(value), None) => Some(Start::parse(value)?),
-            (None, Some(value)) => Some(Start::parse_stream_offset(value)?),
+            (Some(value), None) => Some(parse_start(value, Start::parse)?),
+            (None, Some(value)) => Some(parse_start(value, Start::parse_stream_offset)?),
             (None, None) => None,
         };
         let reset_cursor = match cursor {
@@ -80,7 +85,7 @@ impl ReplayOptions {
         let start = match (self.start, &filter.replay) {
             (Some(_), Some(_)) => return Err(OptionError::StartTwice),
             (start, None) => start,
-            (None, Some(value)) => Some(Start::parse(value)?),
+            (None, Some(value)) => Some(parse_start(value, Start::parse)?),
         };
         if self.selector.is_some() && filter.selector.is_some() {
             return Err(OptionError::SelectorTwice);
@@ -100,6 +105,13 @@ pub fn keep_cursor(properties: &[(String, String)]) -> Result<bool, OptionError>
         Some("keep") => Ok(true),
         Some(other) => Err(OptionError::UnsubscribeCursor(clip(other))),
     }
+}
+
+fn parse_start(value: &str, parse: impl Fn(&str) -> Result<Start, StartError>) -> Result<Start, OptionError> {
+    parse(value).map_err(|fault| OptionError::Start {
+        value: clip(value),
+        fault,
+    })
 }
 
 const REPLAY: &str = "replay";
@@ -201,10 +213,13 @@ mod tests {
 
     #[test]
     fn unknown_values_are_refused() {
-        assert!(matches!(options(&[("replay", "frist")]), Err(OptionError::Start(_))));
+        assert!(matches!(
+            options(&[("replay", "frist")]),
+            Err(OptionError::Start { .. })
+        ));
         assert!(matches!(
             options(&[("stream-offset", "first")]),
-            Err(OptionError::Start(_))
+            Err(OptionError::Start { .. })
         ));
         assert_eq!(
             options(&[("cursor", "keep")]),
@@ -234,7 +249,7 @@ mod tests {
         );
         assert!(matches!(
             none.with_prefix(&filter("$replay/x/a")),
-            Err(OptionError::Start(_))
+            Err(OptionError::Start { .. })
         ));
     }
 

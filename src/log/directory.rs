@@ -21,6 +21,8 @@ pub(crate) struct Channel {
     /// The sequence of the first position in `tail`; those before it are in the index.
     pub(crate) tail_base: Sequence,
     pub(crate) tail: VecDeque<Position>,
+    /// `next` as the channel's row has it.
+    pub(crate) row_next: Sequence,
 }
 
 impl Channel {
@@ -34,6 +36,7 @@ impl Channel {
             first_time: Timestamp(0),
             tail_base: Sequence(1),
             tail: VecDeque::new(),
+            row_next: Sequence(1),
         }
     }
 
@@ -66,11 +69,17 @@ impl Channel {
     pub(crate) fn trimmed(&mut self, through: Sequence, bytes: u64, first_time: Timestamp) {
         debug_assert!(through < self.next && through >= self.first_kept);
         self.first_kept = through.next();
-        self.bytes -= bytes;
+        self.bytes = self.bytes.saturating_sub(bytes);
         self.first_time = first_time;
+        self.row_next = self.next;
         if self.first_kept > self.tail_base {
             self.flushed((self.first_kept.0 - self.tail_base.0) as usize);
         }
+    }
+
+    /// Whether a checkpoint must write its row or its tail.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.row_next != self.next || !self.tail.is_empty()
     }
 
     pub(crate) fn row(&self) -> ChannelRow {

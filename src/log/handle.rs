@@ -1,9 +1,19 @@
-//! The handle by which the rest of the broker holds the log.
+//! The handle by which the rest of the broker holds the log; its two threads are started and ended here.
 
-use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::{self, JoinHandle};
 
-use super::{CursorRecord, LogError, LogObserver, LogOptions, LogReader, Origin, RetentionRule, Sink, Submission};
+use super::batch::{Plan, Progress};
+use super::order::{Backlog, Order, Queue};
+use super::reader::Shared;
+use super::recover;
+use super::trimmer::Trimmer;
+use super::upkeep::Upkeep;
+use super::writer::Writer;
+use super::{
+    Committed, CursorRecord, LogError, LogObserver, LogOptions, LogReader, Origin, RetentionRule, Sink, Submission,
+};
 use crate::store::Store;
 use crate::types::CursorId;
 
@@ -18,53 +28,125 @@ pub struct Recovered {
 
 /// A running log. Dropping it closes it.
 pub struct Log<T> {
-    _tags: PhantomData<fn(T)>,
+    order: Arc<dyn Order<T>>,
+    backlog: Arc<Backlog>,
+    retention: Arc<RwLock<RetentionRule>>,
+    reader: LogReader,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl<T: Send + 'static> Log<T> {
     /// Reads what the store holds and starts the log's two threads.
     pub fn open(
-        _store: Arc<dyn Store>,
-        _options: LogOptions,
-        _observer: Arc<dyn LogObserver>,
-        _sink: Box<dyn Sink<T>>,
+        store: Arc<dyn Store>,
+        options: LogOptions,
+        observer: Arc<dyn LogObserver>,
+        sink: Box<dyn Sink<T>>,
     ) -> Result<(Self, Recovered), LogError> {
-        unimplemented!()
+        let found = recover::load(&*store)?;
+        let shared = Arc::new(Shared::new(store, found.directory, found.marks.last));
+        let order: Arc<dyn Order<T>> = Arc::new(Queue::new());
+        let backlog = Arc::new(Backlog::new(options.queue_bytes));
+        let retention = Arc::new(RwLock::new(options.retention.clone()));
+        let (tail, committed) = mpsc::channel();
+        let writer = Writer {
+            shared: shared.clone(),
+            order: order.clone(),
+            retention: retention.clone(),
+            observer,
+            tail,
+            progress: Progress::new(found.marks, found.last_time_row),
+            upkeep: Upkeep::new(options.checkpoint_records),
+            trimmer: Trimmer::new(),
+            plan: Plan::default(),
+            used_bytes: 0,
+            poisoned: false,
+            next_sweep: options.clock.now().saturating_add(options.retention_interval),
+            options,
+        };
+        let log = Self {
+            order,
+            backlog: backlog.clone(),
+            retention,
+            reader: LogReader { shared },
+            threads: Mutex::default(),
+        };
+        log.start("log-tail", move || hand_out(&committed, sink, &backlog))?;
+        log.start("log-writer", move || writer.run())?;
+        Ok((log, found.recovered))
+    }
+
+    fn start(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), LogError> {
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(work);
+        let thread = thread.map_err(|error| LogError::Io(format!("starting the thread {name}: {error}")))?;
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        Ok(())
     }
 
     /// Hands commands to the log. Never blocks. Commands of one thread keep their order; each comes back through the
-    /// sink, unless the log was closed before.
-    pub fn submit(&self, _submissions: Vec<Submission<T>>) {
-        unimplemented!()
+    /// sink, unless the log was closed before: then it is dropped.
+    pub fn submit(&self, submissions: Vec<Submission<T>>) {
+        if submissions.is_empty() {
+            return;
+        }
+        let bytes: usize = submissions.iter().map(|submission| submission.command.size()).sum();
+        self.backlog.add(bytes as u64);
+        self.order.propose(submissions);
     }
 
     /// The bytes that wait to be committed and handed out.
     pub fn queued_bytes(&self) -> u64 {
-        unimplemented!()
+        self.backlog.bytes()
     }
 
     /// Whether less waits than the bound; while not, stop reading from publishers.
     pub fn has_room(&self) -> bool {
-        unimplemented!()
+        self.backlog.has_room()
     }
 
     /// Waits until there is room.
     pub async fn room(&self) {
-        unimplemented!()
+        self.backlog.room().await;
     }
 
     /// Replaces the retention; it counts from the next time it is applied.
-    pub fn set_retention(&self, _rule: RetentionRule) {
-        unimplemented!()
+    pub fn set_retention(&self, rule: RetentionRule) {
+        *self.retention.write().unwrap_or_else(PoisonError::into_inner) = rule;
     }
 
     /// A reader of this log.
     pub fn reader(&self) -> LogReader {
-        unimplemented!()
+        self.reader.clone()
     }
+}
 
-    /// Carries out what was submitted, writes a checkpoint and ends the threads. Does nothing the second time.
+impl<T> Log<T> {
+    /// Carries out what was submitted, writes a checkpoint and ends the threads. Does nothing the second time. Must not
+    /// be called from the sink.
     pub fn close(&self) {
-        unimplemented!()
+        self.order.end();
+        let threads: Vec<_> = {
+            let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+            threads.drain(..).collect()
+        };
+        for thread in threads {
+            // A panic of the thread has been reported by its panic message.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl<T> Drop for Log<T> {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// The tail thread: gives each commit to the sink.
+fn hand_out<T>(committed: &Receiver<Vec<Committed<T>>>, mut sink: Box<dyn Sink<T>>, backlog: &Backlog) {
+    while let Ok(batch) = committed.recv() {
+        let bytes: usize = batch.iter().map(|entry| entry.command.size()).sum();
+        sink.committed(batch);
+        backlog.remove(bytes as u64);
     }
 }

@@ -1,13 +1,24 @@
 //! The log: commands in, one order, one durable commit per batch, outcomes and readers out. Knows no session.
 
+mod batch;
 mod command;
 mod directory;
 mod handle;
+mod index;
+mod merge;
 mod options;
+mod order;
 mod reader;
+mod recover;
 mod resolve;
+mod retention;
 mod scan;
+mod selection;
 mod topics;
+mod trim;
+mod trimmer;
+mod upkeep;
+mod writer;
 
 pub use crate::store::{CursorOwner, CursorRecord, Origin, StartRule};
 pub use command::{Command, Committed, LogError, Outcome, Sink, Stored, Submission};

@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::directory::{Channel, Directory};
+use super::merge::Place;
 use super::topics::Topics;
 use super::{Scan, TopicMatch};
-use crate::store::{ChannelKind, Store};
+use crate::store::{ChannelKind, Record, Store, StoreError, Table};
 use crate::types::{ChannelId, Message, Position, Sequence, Timestamp};
 
 /// A stored event, read.
@@ -52,7 +53,10 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(store: Arc<dyn Store>, directory: Directory, last: Position) -> Self {
         let topics = Topics::default();
-        for (id, channel) in directory.iter() {
+        for (id, channel) in directory
+            .iter()
+            .filter(|(_, channel)| channel.kind == ChannelKind::Event)
+        {
             topics.insert(id, channel.topic.clone());
         }
         Self {
@@ -93,7 +97,7 @@ impl LogReader {
         self.shared.watermark()
     }
 
-    /// The channels of stored events: how many there are.
+    /// How many channels there are.
     pub fn channel_count(&self) -> usize {
         self.shared.directory().len() as usize
     }
@@ -125,6 +129,24 @@ impl LogReader {
     pub fn scan(&self, filter: Arc<dyn TopicMatch + Send + Sync>, after: Position) -> Scan {
         Scan::new(filter, after)
     }
+}
+
+/// Reads a record that must be the one of this place.
+pub(crate) fn event(shared: &Shared, place: Place, key: &[u8], value: &[u8]) -> Result<Event, StoreError> {
+    let record = Record::decode(key, value)?;
+    let head = record.head;
+    if (head.kind, head.channel, head.sequence) != (ChannelKind::Event, place.channel, place.sequence) {
+        return Err(StoreError::corrupt(Table::Log, key, "not the record the index means"));
+    }
+    let topic = shared.topics.topic(head.channel);
+    let topic = topic.ok_or_else(|| StoreError::corrupt(Table::Log, key, "a record of an unknown channel"))?;
+    Ok(Event {
+        position: place.position,
+        sequence: head.sequence,
+        channel: head.channel,
+        time: head.time,
+        message: Arc::new(record.message(topic)),
+    })
 }
 
 fn stats(id: ChannelId, channel: &Channel) -> ChannelStats {

@@ -85,11 +85,11 @@ impl Refusal {
 /// What a connection waited for.
 enum Event {
     /// Bytes came; they are in the input.
-    Read,
+    Read(usize),
     /// The client closed its side, or the connection broke.
     Closed,
     /// Bytes of the output are on their way.
-    Wrote,
+    Wrote(usize),
     /// Something is in the mailbox, or there was more to do at once.
     Woken,
     /// The keep-alive ran out.
@@ -125,7 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Err(fault) => return Err(refuse_connect(&fault)),
             }
             let read = poll_fn(|cx| poll_read(&mut self.stream, &mut self.input, cx)).await;
-            if !read {
+            if read == 0 {
                 return Err(Refusal::silent(RefusalReason::Lost, "closed before CONNECT"));
             }
         }
@@ -187,10 +187,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             };
             self.broker.end_turn(client);
             match self.wait(client, pumped, &mut keep_alive).await {
-                Event::Read => keep_alive.packet_came(),
+                Event::Read(bytes) => {
+                    self.broker.metrics().bytes_received.increment(bytes as u64);
+                    keep_alive.packet_came();
+                }
                 Event::Closed => return End::Lost,
-                Event::Wrote if client.output().is_empty() => self.broker.written(client),
-                Event::Wrote | Event::Woken => {}
+                Event::Wrote(bytes) => self.broker.wrote(client, bytes),
+                Event::Woken => {}
                 Event::KeepAlive => {
                     // [MQTT-3.1.2-22]
                     return End::Fault(Fault::new(
@@ -206,18 +209,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn handle_input(&mut self, client: &mut Client) -> Result<Option<End>, Fault> {
         let now = self.broker.clock().now();
         let input = std::mem::take(&mut self.input);
-        let mut used = 0;
+        let (mut used, mut packets) = (0, 0);
         while !client.is_busy() {
             let decoded = codec::decode(&input[used..], Some(client.version()), &self.limits);
             let Some((packet, len)) = decoded.map_err(|fault| self.protocol_fault(&fault))? else {
                 break;
             };
             used += len;
+            packets += 1;
             if let Next::End(cause) = self.broker.handle_packet(client, packet, now)? {
                 self.broker.end_turn(client);
                 return Ok(Some(End::Client(cause)));
             }
         }
+        self.broker.metrics().packets_received.increment(packets);
         if used < input.len() {
             self.input = input;
             self.input.advance(used);
@@ -251,15 +256,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         if client.output().is_empty() {
                             *client.output() = BytesMut::new();
                         }
-                        return Poll::Ready(Event::Wrote);
+                        return Poll::Ready(Event::Wrote(n));
                     }
                     Poll::Pending => {}
                 }
             }
             if may_read {
                 match poll_read(&mut self.stream, &mut self.input, cx) {
-                    Poll::Ready(true) => return Poll::Ready(Event::Read),
-                    Poll::Ready(false) => return Poll::Ready(Event::Closed),
+                    Poll::Ready(0) => return Poll::Ready(Event::Closed),
+                    Poll::Ready(bytes) => return Poll::Ready(Event::Read(bytes)),
                     Poll::Pending => {}
                 }
             }
@@ -350,16 +355,16 @@ impl KeepAlive {
     }
 }
 
-/// Reads what is there, through the worker's own buffer, so that an idle connection holds none. `false`: closed.
-fn poll_read<S: AsyncRead + Unpin>(stream: &mut S, input: &mut BytesMut, cx: &mut Context<'_>) -> Poll<bool> {
+/// Reads what is there, through the worker's own buffer, so that an idle connection holds none. 0: closed.
+fn poll_read<S: AsyncRead + Unpin>(stream: &mut S, input: &mut BytesMut, cx: &mut Context<'_>) -> Poll<usize> {
     SCRATCH.with_borrow_mut(|scratch| {
         let mut buffer = ReadBuf::new(scratch);
         match Pin::new(stream).poll_read(cx, &mut buffer) {
             Poll::Ready(Ok(())) => {
                 input.extend_from_slice(buffer.filled());
-                Poll::Ready(!buffer.filled().is_empty())
+                Poll::Ready(buffer.filled().len())
             }
-            Poll::Ready(Err(_)) => Poll::Ready(false),
+            Poll::Ready(Err(_)) => Poll::Ready(0),
             Poll::Pending => Poll::Pending,
         }
     })
@@ -374,7 +379,10 @@ fn refuse_connect(fault: &codec::DecodeError) -> Refusal {
     };
     let answer = fault.version.map(|version| {
         let mut connack = ConnAck::new(fault.reason);
-        connack.reason_string = Some(fault.to_string());
+        if reason != RefusalReason::Version {
+            // Who speaks another version may not know properties.
+            connack.reason_string = Some(fault.to_string());
+        }
         (Box::new(connack), version)
     });
     Refusal {

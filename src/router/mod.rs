@@ -3,6 +3,8 @@
 mod cache;
 mod retained;
 mod share;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};

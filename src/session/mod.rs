@@ -33,6 +33,7 @@ pub struct Session {
     inbound: Inbound,
     outbound: Outbound,
     out: BytesMut,
+    packets_written: u64,
 }
 
 impl Session {
@@ -44,6 +45,7 @@ impl Session {
             inbound: Inbound::default(),
             outbound: Outbound::default(),
             out: BytesMut::new(),
+            packets_written: 0,
         }
     }
 
@@ -82,6 +84,11 @@ impl Session {
         &mut self.out
     }
 
+    /// How many packets were put into the output since the last call.
+    pub fn take_packets_written(&mut self) -> u64 {
+        std::mem::take(&mut self.packets_written)
+    }
+
     /// How many more QoS 1 and 2 messages may be sent now.
     pub fn send_quota(&self) -> u16 {
         self.link.send_quota
@@ -106,6 +113,7 @@ impl Session {
     /// Writes a packet; leaves out reason strings and user properties where the client did not want them
     /// [MQTT-3.1.2-29] or where they would make the packet too large for it [MQTT-3.1.2-24].
     pub fn write(&mut self, packet: Packet<'_>) {
+        self.packets_written += 1;
         let options = &self.link.options;
         let start = self.out.len();
         let bare = !options.problem_information && !matches!(packet, Packet::ConnAck(_) | Packet::Disconnect(_));

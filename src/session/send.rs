@@ -151,6 +151,7 @@ impl Session {
             }
         }
         codec::encode_delivery(&wire, options.version, &mut self.out);
+        self.packets_written += 1;
         if wire.topic_alias.is_some() {
             self.link.remember_alias(message.topic(), topic);
         }

@@ -2,7 +2,7 @@
 
 use super::bytes::Input;
 use super::{ChannelKind, StoreError, Table};
-use crate::types::{ChannelId, ClientId, Message, MessageParts, Position, QoS, Sequence, Timestamp};
+use crate::types::{ChannelId, ClientId, Message, MessageParts, QoS, Sequence, Timestamp};
 
 /// The fixed part of a record: enough to place it, cheap to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,11 +158,6 @@ impl<'a> Record<'a> {
             self.publisher.map(ClientId::from),
         )
     }
-}
-
-/// The position that a key of the log is.
-pub(crate) fn position(key: &[u8]) -> Result<Position, StoreError> {
-    super::number(Table::Log, key).map(Position)
 }
 
 const EVENT_1: u8 = 1;

@@ -1,0 +1,244 @@
+//! Turns a batch of commands into changes of the store, and once they are durable into changes of memory.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::directory::{Channel, Directory};
+use super::reader::Shared;
+use super::upkeep::Flushed;
+use super::{Command, Committed, LogError, Outcome, Stored};
+use crate::store::{
+    Changes, ChannelKind, ChannelRow, Marks, RUN_POSITIONS, Record, Table, cursor_key, log_key, time_key,
+};
+use crate::types::{ChannelId, Message, Position, Sequence, Timestamp};
+
+/// What the writer keeps from batch to batch.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    pub(crate) marks: Marks,
+    pub(crate) last_time_row: Option<Timestamp>,
+    /// For each channel how many events the batch of this number stores in it.
+    counts: Vec<(u64, u64)>,
+    batch: u64,
+}
+
+/// What a batch will do to memory when it is durable.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    pub(crate) changes: Changes,
+    appended: Vec<Appended>,
+    births: Vec<Arc<str>>,
+    born: HashMap<Arc<str>, ChannelId, ahash::RandomState>,
+    pub(crate) flushed: Vec<Flushed>,
+    pub(crate) marks: Marks,
+    last_time_row: Option<Timestamp>,
+    pub(crate) record_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Appended {
+    channel: ChannelId,
+    position: Position,
+    bytes: u64,
+}
+
+/// What a batch may do.
+#[derive(Clone, Debug)]
+pub(crate) struct Permit {
+    /// Why no event may be stored, if so.
+    pub(crate) refuse_appends: Option<LogError>,
+    /// Why nothing may be written, if so.
+    pub(crate) refuse_writes: Option<LogError>,
+    /// How many bytes of changes there is room for before appends are refused.
+    pub(crate) room: u64,
+    /// The time.
+    pub(crate) now: Timestamp,
+}
+
+impl Progress {
+    pub(crate) fn new(marks: Marks, last_time_row: Option<Timestamp>) -> Self {
+        Self {
+            marks,
+            last_time_row,
+            counts: Vec::new(),
+            batch: 0,
+        }
+    }
+
+    /// Counts one more event of a channel in this batch and returns how many there were before it.
+    fn count(&mut self, channel: ChannelId) -> u64 {
+        let at = channel.0 as usize;
+        if at >= self.counts.len() {
+            self.counts.resize(at + at / 2 + 64, (0, 0));
+        }
+        let (batch, count) = &mut self.counts[at];
+        if *batch != self.batch {
+            (*batch, *count) = (self.batch, 0);
+        }
+        *count += 1;
+        *count - 1
+    }
+}
+
+impl Plan {
+    /// Forgets everything but the buffers.
+    pub(crate) fn clear(&mut self) {
+        self.changes.clear();
+        self.appended.clear();
+        self.births.clear();
+        self.born.clear();
+        self.flushed.clear();
+        self.record_bytes = 0;
+    }
+
+    /// How many events it stores.
+    pub(crate) fn events(&self) -> usize {
+        self.appended.len()
+    }
+
+    /// Plans the commands and writes into each how it goes if the changes become durable.
+    pub(crate) fn prepare<T>(
+        &mut self,
+        commands: &mut [Committed<T>],
+        progress: &mut Progress,
+        directory: &Directory,
+        permit: &Permit,
+    ) {
+        progress.batch += 1;
+        self.marks = progress.marks;
+        self.last_time_row = progress.last_time_row;
+        let time = permit.now.max(progress.marks.last_time);
+        for entry in commands {
+            let refused = match entry.command {
+                Command::Forward(_) => None,
+                Command::Append(_) => self.refuses_append(permit),
+                _ => permit.refuse_writes.clone(),
+            };
+            entry.outcome = match refused {
+                Some(error) => Err(error),
+                None => Ok(self.carry_out(&entry.command, time, progress, directory)),
+            };
+        }
+        if !self.appended.is_empty() {
+            self.note_time(progress.marks.last.next(), time);
+        }
+    }
+
+    fn refuses_append(&self, permit: &Permit) -> Option<LogError> {
+        if permit.refuse_writes.is_some() {
+            return permit.refuse_writes.clone();
+        }
+        if permit.refuse_appends.is_some() {
+            return permit.refuse_appends.clone();
+        }
+        (self.changes.bytes() as u64 >= permit.room).then_some(LogError::Full)
+    }
+
+    fn carry_out(
+        &mut self,
+        command: &Command,
+        time: Timestamp,
+        progress: &mut Progress,
+        directory: &Directory,
+    ) -> Outcome {
+        match command {
+            Command::Append(message) => {
+                return Outcome::Stored(self.append(message, time, progress, directory));
+            }
+            Command::Forward(_) => return Outcome::Forwarded,
+            Command::SaveCursor(record) => {
+                let key = cursor_key(record.id);
+                self.changes.put(Table::Cursors, &key, |out| record.encode(out));
+            }
+            Command::SaveCursorOrigin(id, origin) => {
+                self.changes
+                    .put(Table::Origins, &cursor_key(*id), |out| origin.encode(out));
+            }
+            Command::DeleteCursor(id) => {
+                self.changes.delete(Table::Cursors, &cursor_key(*id));
+                self.changes.delete(Table::Origins, &cursor_key(*id));
+            }
+            Command::Trim { .. } | Command::ApplyRetention | Command::Flush => {}
+        }
+        Outcome::Done
+    }
+
+    fn append(&mut self, message: &Message, time: Timestamp, progress: &mut Progress, directory: &Directory) -> Stored {
+        let topic = message.topic_bytes();
+        let known = directory.find(ChannelKind::Event, topic);
+        let channel = known.unwrap_or_else(|| self.birth(message.topic(), directory));
+        let next = directory.channel(channel).map_or(Sequence(1), |found| found.next);
+        let sequence = Sequence(next.0 + progress.count(channel));
+        let position = self.marks.last.next();
+        self.marks.last = position;
+        let bytes = self.changes.append(Table::Log, &log_key(position), |out| {
+            Record::encode(message, ChannelKind::Event, channel, sequence, time, out);
+        });
+        self.record_bytes += bytes;
+        self.appended.push(Appended {
+            channel,
+            position,
+            bytes: bytes as u64,
+        });
+        Stored {
+            position,
+            sequence,
+            time,
+            channel,
+        }
+    }
+
+    fn birth(&mut self, topic: &str, directory: &Directory) -> ChannelId {
+        if let Some(id) = self.born.get(topic) {
+            return *id;
+        }
+        let id = ChannelId(directory.next_id().0 + self.births.len() as u32);
+        let row = ChannelRow {
+            kind: ChannelKind::Event,
+            next: Sequence(1),
+            first_kept: Sequence(1),
+            bytes: 0,
+            first_time: Timestamp(0),
+            topic: topic.to_owned(),
+        };
+        row.put(id, &mut self.changes);
+        let topic: Arc<str> = topic.into();
+        self.births.push(topic.clone());
+        self.born.insert(topic, id);
+        id
+    }
+
+    fn note_time(&mut self, first: Position, time: Timestamp) {
+        self.marks.last_time = time;
+        if self.last_time_row.is_none_or(|last| time > last) {
+            self.changes.put(Table::Times, &time_key(time), |out| {
+                out.extend_from_slice(&first.0.to_be_bytes())
+            });
+            self.last_time_row = Some(time);
+        }
+    }
+
+    /// The changes are durable: makes them visible. `full` gets the channels whose tail holds a run or more.
+    pub(crate) fn apply(&mut self, progress: &mut Progress, shared: &Shared, full: &mut Vec<ChannelId>) {
+        let mut directory = shared.directory_mut();
+        for topic in self.births.drain(..) {
+            let id = directory.insert(Channel::new(ChannelKind::Event, topic.clone()));
+            shared.topics.insert(id, topic);
+        }
+        for flushed in &self.flushed {
+            flushed.apply(&mut directory);
+        }
+        for appended in &self.appended {
+            let channel = directory
+                .channel_mut(appended.channel)
+                .expect("found or born when the batch was prepared");
+            channel.push(appended.position, appended.bytes, self.marks.last_time);
+            if channel.tail.len() == RUN_POSITIONS {
+                full.push(appended.channel);
+            }
+        }
+        progress.marks = self.marks;
+        progress.last_time_row = self.last_time_row;
+        shared.set_watermark(self.marks.last);
+    }
+}

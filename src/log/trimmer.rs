@@ -1,0 +1,179 @@
+//! What is to be trimmed, by command or by retention, and who waits for it; hands it out in bounded steps.
+
+use std::collections::VecDeque;
+
+use super::index::View;
+use super::options::RetentionRule;
+use super::reader::Shared;
+use super::retention::Sweep;
+use super::trim::{self, Cut, SLICE_EVENTS, Trimmed};
+use super::{Command, Committed, LogError, Outcome};
+use crate::store::{Changes, Marks, StoreError};
+use crate::types::{Sequence, Timestamp};
+
+/// Work of trimming.
+pub(crate) struct Trimmer<T> {
+    /// Trim commands, each of one channel.
+    asked: VecDeque<Committed<T>>,
+    /// Who wants a whole sweep from now on.
+    wanting: Vec<Committed<T>>,
+    sweep_wanted: bool,
+    sweep: Option<Sweep>,
+    /// Who waits for the sweep under way.
+    sweeping: Vec<Committed<T>>,
+    /// What the step under way does when it is durable.
+    trimmed: Vec<Trimmed>,
+    /// How many of `asked` the step under way finishes.
+    finished: usize,
+}
+
+impl<T> Trimmer<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            asked: VecDeque::new(),
+            wanting: Vec::new(),
+            sweep_wanted: false,
+            sweep: None,
+            sweeping: Vec::new(),
+            trimmed: Vec::new(),
+            finished: 0,
+        }
+    }
+
+    /// Takes in a command.
+    pub(crate) fn ask(&mut self, entry: Committed<T>) {
+        match entry.command {
+            Command::ApplyRetention => self.wanting.push(entry),
+            _ => self.asked.push_back(entry),
+        }
+    }
+
+    /// The time for a sweep has come.
+    pub(crate) fn want_sweep(&mut self) {
+        self.sweep_wanted = true;
+    }
+
+    /// Whether there is anything to do.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.sweep.is_some() || self.sweep_wanted || self.is_asked()
+    }
+
+    /// Whether anybody waits for an answer.
+    pub(crate) fn is_asked(&self) -> bool {
+        !self.asked.is_empty() || !self.wanting.is_empty() || !self.sweeping.is_empty()
+    }
+
+    /// Plans a step of at most about [`SLICE_EVENTS`] events.
+    pub(crate) fn step(
+        &mut self,
+        shared: &Shared,
+        rule: &RetentionRule,
+        now: Timestamp,
+        marks: &Marks,
+        changes: &mut Changes,
+    ) -> Result<(), StoreError> {
+        let mut cuts = Vec::new();
+        let left = self.cut_asked(shared, &mut cuts);
+        // A channel is cut once in a step, so the sweep waits until no command is left.
+        if cuts.is_empty() {
+            self.begin_sweep(now);
+            if let Some(sweep) = &mut self.sweep {
+                sweep.step(shared, rule, &mut cuts, left)?;
+            }
+        }
+        self.trimmed.clear();
+        let directory = shared.directory();
+        shared.store.read(&mut |snapshot| {
+            for (cut, view) in &cuts {
+                self.trimmed
+                    .push(trim::prepare(*cut, view, snapshot, &directory, changes)?);
+            }
+            trim::delete_times(marks, snapshot, changes)
+        })?;
+        if !self.trimmed.is_empty() {
+            marks.put(changes);
+        }
+        Ok(())
+    }
+
+    /// Plans the commands at the front, as many as a step takes; returns what is left of it.
+    fn cut_asked(&mut self, shared: &Shared, cuts: &mut Vec<(Cut, View)>) -> u64 {
+        let mut left = SLICE_EVENTS;
+        self.finished = 0;
+        for entry in &self.asked {
+            let Command::Trim { channel, through } = entry.command else {
+                unreachable!("only trims are asked for")
+            };
+            let cut = Cut { channel, through };
+            let view = trim::view(shared, cut).filter(|view| through >= view.first_kept && view.next > view.first_kept);
+            let Some(view) = view else {
+                self.finished += 1;
+                continue;
+            };
+            if left == 0 || cuts.iter().any(|(other, _)| other.channel == channel) {
+                break;
+            }
+            let wanted = through.0.min(view.next.0 - 1);
+            let through = wanted.min(view.first_kept.0 + left - 1);
+            left -= through - view.first_kept.0 + 1;
+            let through_here = Sequence(through);
+            cuts.push((
+                Cut {
+                    channel,
+                    through: through_here,
+                },
+                view,
+            ));
+            if through < wanted {
+                break;
+            }
+            self.finished += 1;
+        }
+        left
+    }
+
+    fn begin_sweep(&mut self, now: Timestamp) {
+        if self.sweep.is_none() && (self.sweep_wanted || !self.wanting.is_empty()) {
+            self.sweep = Some(Sweep::new(now));
+            self.sweep_wanted = false;
+            self.sweeping.append(&mut self.wanting);
+        }
+    }
+
+    /// The step is durable: makes it visible. Returns how many events went, and the commands that are finished.
+    pub(crate) fn done(&mut self, shared: &Shared) -> (u64, Vec<Committed<T>>) {
+        let mut events = 0;
+        let mut directory = shared.directory_mut();
+        for trimmed in self.trimmed.drain(..) {
+            events += trimmed.events;
+            trimmed.apply(&mut directory);
+        }
+        let end = directory.next_id();
+        drop(directory);
+        let mut answered: Vec<_> = self.asked.drain(..self.finished).collect();
+        self.finished = 0;
+        if self.sweep.as_ref().is_some_and(|sweep| sweep.is_over(end)) {
+            self.sweep = None;
+            answered.append(&mut self.sweeping);
+        }
+        for entry in &mut answered {
+            entry.outcome = Ok(Outcome::Done);
+        }
+        (events, answered)
+    }
+
+    /// Gives everything up; what waits gets the error.
+    pub(crate) fn refuse(&mut self, error: &LogError) -> Vec<Committed<T>> {
+        let mut refused: Vec<_> = self.asked.drain(..).collect();
+        refused.append(&mut self.wanting);
+        refused.append(&mut self.sweeping);
+        for entry in &mut refused {
+            entry.outcome = Err(error.clone());
+        }
+        self.sweep = None;
+        self.sweep_wanted = false;
+        self.trimmed.clear();
+        self.finished = 0;
+        refused
+    }
+}

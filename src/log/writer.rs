@@ -1,0 +1,264 @@
+//! The writer: takes commands in their order, commits whatever has arrived as one batch, trims in between.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use super::batch::{Permit, Plan, Progress};
+use super::options::RetentionRule;
+use super::order::Order;
+use super::reader::Shared;
+use super::trimmer::Trimmer;
+use super::upkeep::Upkeep;
+use super::{Command, Committed, LogError, LogObserver, LogOptions, Outcome, Submission};
+use crate::store::StoreError;
+use crate::types::Timestamp;
+
+/// The writer's thread owns this.
+pub(crate) struct Writer<T> {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) order: Arc<dyn Order<T>>,
+    pub(crate) options: LogOptions,
+    pub(crate) retention: Arc<RwLock<RetentionRule>>,
+    pub(crate) observer: Arc<dyn LogObserver>,
+    pub(crate) tail: Sender<Vec<Committed<T>>>,
+    pub(crate) progress: Progress,
+    pub(crate) upkeep: Upkeep,
+    pub(crate) trimmer: Trimmer<T>,
+    pub(crate) plan: Plan,
+    pub(crate) used_bytes: u64,
+    pub(crate) poisoned: bool,
+    pub(crate) next_sweep: Timestamp,
+}
+
+impl<T: Send> Writer<T> {
+    /// Works until the order ends.
+    pub(crate) fn run(mut self) {
+        self.measure();
+        let mut waiting = VecDeque::new();
+        loop {
+            let mut ended = false;
+            if waiting.len() < self.options.max_batch_records {
+                let wait = if waiting.is_empty() {
+                    self.patience()
+                } else {
+                    Duration::ZERO
+                };
+                let taken = self.order.take(wait);
+                ended = taken.ended;
+                if waiting.is_empty() {
+                    waiting = taken.submissions;
+                } else {
+                    waiting.extend(taken.submissions);
+                }
+            }
+            let batch = self.cut_batch(&mut waiting);
+            if !batch.is_empty() || self.upkeep.is_busy() {
+                self.commit(batch);
+            }
+            self.trim();
+            if ended && waiting.is_empty() && !self.trimmer.is_asked() {
+                break;
+            }
+        }
+        self.finish();
+    }
+
+    /// How long the writer may wait for commands.
+    fn patience(&self) -> Duration {
+        if !self.poisoned && (self.upkeep.is_busy() || self.trimmer.is_busy()) {
+            return Duration::ZERO;
+        }
+        let left = self.next_sweep.since(self.options.clock.now());
+        left.clamp(Duration::from_millis(1), self.options.retention_interval)
+    }
+
+    /// Takes the next batch off the waiting commands; trims go to the trimmer.
+    fn cut_batch(&mut self, waiting: &mut VecDeque<Submission<T>>) -> Vec<Committed<T>> {
+        let mut batch = Vec::with_capacity(waiting.len().min(self.options.max_batch_records));
+        let mut bytes = 0;
+        while batch.len() < self.options.max_batch_records
+            && bytes < self.options.max_batch_bytes
+            && let Some(Submission { command, tag }) = waiting.pop_front()
+        {
+            bytes += command.size();
+            let outcome = Ok(Outcome::Done);
+            let entry = Committed { tag, command, outcome };
+            match entry.command {
+                Command::Trim { .. } | Command::ApplyRetention => self.trimmer.ask(entry),
+                _ => batch.push(entry),
+            }
+        }
+        batch
+    }
+
+    fn commit(&mut self, mut batch: Vec<Committed<T>>) {
+        let mut permit = self.permit();
+        if self.poisoned {
+            permit.refuse_writes = Some(LogError::Poisoned);
+        }
+        let mut result = self.try_commit(&mut batch, &permit, !self.poisoned);
+        if matches!(result, Err(StoreError::Full)) {
+            // Nothing of the batch is there. What is no event may still fit.
+            self.observer.on_error(&LogError::Full);
+            permit.refuse_appends = Some(LogError::Full);
+            result = self.try_commit(&mut batch, &permit, false);
+        }
+        if let Err(error) = result {
+            self.fail(&mut batch, error);
+        }
+        self.hand_out(batch);
+    }
+
+    fn permit(&self) -> Permit {
+        let most = match self.options.max_bytes {
+            0 => u64::MAX,
+            most => most,
+        };
+        let capacity = self.shared.store.capacity_bytes();
+        let limit = most.min(capacity - (capacity / 64).min(RESERVED_BYTES));
+        Permit {
+            refuse_appends: None,
+            refuse_writes: None,
+            room: limit.saturating_sub(self.used_bytes),
+            now: self.options.clock.now(),
+        }
+    }
+
+    /// Commits a batch. If it fails, nothing has changed but the outcomes.
+    fn try_commit(&mut self, batch: &mut [Committed<T>], permit: &Permit, with_upkeep: bool) -> Result<(), StoreError> {
+        let plan = &mut self.plan;
+        plan.clear();
+        {
+            let directory = self.shared.directory();
+            plan.prepare(batch, &mut self.progress, &directory, permit);
+            if with_upkeep {
+                self.upkeep.begin_if_due(&self.progress.marks, &directory);
+                let ends = self
+                    .upkeep
+                    .prepare(&directory, &mut plan.changes, &mut plan.flushed, &mut plan.marks);
+                if ends {
+                    plan.marks.put(&mut plan.changes);
+                }
+            }
+        }
+        let writes = !plan.changes.is_empty();
+        if writes {
+            let started = self.options.clock.now();
+            self.shared.store.write(&plan.changes)?;
+            let took = self.options.clock.now().since(started);
+            self.observer.on_commit(plan.events(), plan.record_bytes, took);
+        }
+        if with_upkeep {
+            self.upkeep.done();
+        }
+        if writes {
+            plan.apply(&mut self.progress, &self.shared, &mut self.upkeep.full);
+            self.measure();
+        }
+        Ok(())
+    }
+
+    fn measure(&mut self) {
+        match self.shared.store.used_bytes() {
+            Ok(bytes) => {
+                self.used_bytes = bytes;
+                self.observer.on_used_bytes(bytes);
+            }
+            Err(error) => self.observer.on_error(&error.into()),
+        }
+    }
+
+    /// Writes down in every command that a write was needed for that it failed. Anything but a lack of space leaves the
+    /// disk in doubt, so nothing is written after it.
+    fn fail(&mut self, batch: &mut [Committed<T>], error: StoreError) {
+        let error = self.note_failure(error);
+        for entry in batch {
+            if entry.outcome.is_ok() && !matches!(entry.command, Command::Forward(_)) {
+                entry.outcome = Err(error.clone());
+            }
+        }
+    }
+
+    fn note_failure(&mut self, error: StoreError) -> LogError {
+        let error = LogError::from(error);
+        self.poisoned |= error != LogError::Full;
+        self.observer.on_error(&error);
+        error
+    }
+
+    fn hand_out(&mut self, batch: Vec<Committed<T>>) {
+        if !batch.is_empty() && self.tail.send(batch).is_err() {
+            // The sink has panicked; nobody would learn what is stored from now on.
+            self.poisoned = true;
+        }
+    }
+
+    fn trim(&mut self) {
+        if self.poisoned {
+            let refused = self.trimmer.refuse(&LogError::Poisoned);
+            return self.hand_out(refused);
+        }
+        let now = self.options.clock.now();
+        if now >= self.next_sweep {
+            self.next_sweep = now.saturating_add(self.options.retention_interval);
+            self.trimmer.want_sweep();
+        }
+        if !self.trimmer.is_busy() {
+            return;
+        }
+        let rule = self.retention.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Err(error) = self.trim_step(&rule, now) {
+            self.observer.on_error(&error);
+            let refused = self.trimmer.refuse(&error);
+            self.hand_out(refused);
+        }
+    }
+
+    fn trim_step(&mut self, rule: &RetentionRule, now: Timestamp) -> Result<(), LogError> {
+        let changes = &mut self.plan.changes;
+        changes.clear();
+        // What cannot be read cannot be trimmed; that is no reason to refuse new events.
+        self.trimmer
+            .step(&self.shared, rule, now, &self.progress.marks, changes)?;
+        if !changes.is_empty()
+            && let Err(error) = self.shared.store.write(changes)
+        {
+            self.poisoned |= !matches!(error, StoreError::Full);
+            return Err(error.into());
+        }
+        let (events, answered) = self.trimmer.done(&self.shared);
+        if events > 0 {
+            self.observer.on_trimmed(events);
+            self.measure();
+        }
+        self.hand_out(answered);
+        Ok(())
+    }
+
+    /// Writes a last checkpoint and refuses what came too late.
+    fn finish(&mut self) {
+        if !self.poisoned && self.progress.marks.last > self.progress.marks.checkpoint {
+            let shared = self.shared.clone();
+            self.upkeep.begin(&self.progress.marks, &shared.directory());
+        }
+        while !self.poisoned && self.upkeep.is_busy() {
+            let result = self.try_commit(&mut [], &self.permit(), true);
+            if let Err(error) = result {
+                self.note_failure(error);
+                break;
+            }
+        }
+        let late = self.order.take_refused();
+        let late = late.into_iter().map(|Submission { command, tag }| Committed {
+            tag,
+            command,
+            outcome: Err(LogError::Closed),
+        });
+        self.hand_out(late.collect());
+    }
+}
+
+/// Kept free of events, so that trimming and cursors still have room when the store is as big as it may get.
+const RESERVED_BYTES: u64 = 1 << 30;

@@ -1,0 +1,102 @@
+use super::*;
+use crate::cursor::{Candidate, Strategy};
+use crate::types::{Message, MessageParts, QoS, Timestamp};
+use std::sync::Arc;
+use std::time::Duration;
+
+fn filter(text: &str) -> TopicFilter {
+    TopicFilter::parse(text).expect("a good filter")
+}
+
+fn message(topic: &str, payload: &[u8], expiry_secs: Option<u32>) -> Arc<Message> {
+    let parts = MessageParts {
+        topic,
+        properties: &[],
+        payload,
+        qos: QoS::AtMostOnce,
+        retain: true,
+        expiry_secs,
+        received: Timestamp(0),
+    };
+    Arc::new(Message::new(parts, None))
+}
+
+#[test]
+fn cached_route_is_looked_up_again_after_a_change() {
+    let router: Router<u8> = Router::default();
+    let mut cache = RouteCache::default();
+    assert_eq!(*cache.route(&router, "a", |targets| targets), Vec::<u8>::new());
+    let id = router.new_subscriber_id();
+    router.insert(&filter("a"), id, 1);
+    assert_eq!(*cache.route(&router, "a", |targets| targets), [1]);
+    assert_eq!(*cache.route(&router, "a", |_| panic!("the route is known")), [1]);
+    router.remove(&filter("a"), id);
+    assert!(cache.route(&router, "a", |targets| targets).is_empty());
+}
+
+#[derive(Clone)]
+struct Member(u64, bool);
+
+impl Candidate for Member {
+    fn id(&self) -> u64 {
+        self.0
+    }
+
+    fn is_connected(&self) -> bool {
+        self.1
+    }
+
+    fn in_flight(&self) -> usize {
+        0
+    }
+}
+
+#[test]
+fn live_group_prefers_connected_members_and_takes_turns() {
+    let group = ShareGroup::new(Strategy::RoundRobin);
+    for (id, connected) in [(1, true), (2, false), (3, true)] {
+        assert!(group.join(Member(id, connected)));
+    }
+    let chosen: Vec<u64> = (0..4)
+        .filter_map(|_| group.choose(0, 0))
+        .map(|member| member.0)
+        .collect();
+    assert_eq!(chosen, [1, 3, 1, 3]);
+    group.leave(1);
+    assert_eq!(group.leave(3), (true, 1));
+    assert_eq!(group.choose(0, 0).map(|member| member.0), Some(2));
+}
+
+#[test]
+fn empty_payload_clears_the_retained_message() {
+    let retained = Retained::new(RetainedLimits::default());
+    assert_eq!(retained.publish(&message("a", b"x", None)), RetainedChange::Kept);
+    assert_eq!(retained.matching(&filter("#"), Timestamp(0)).len(), 1);
+    assert_eq!(retained.publish(&message("a", b"", None)), RetainedChange::Cleared);
+    assert!(retained.is_empty());
+}
+
+#[test]
+fn expired_retained_message_is_not_found() {
+    let retained = Retained::new(RetainedLimits::default());
+    retained.publish(&message("a", b"x", Some(5)));
+    let late = Timestamp(0).saturating_add(Duration::from_secs(5));
+    assert!(retained.matching(&filter("a"), late).is_empty());
+    assert!(retained.is_empty());
+}
+
+#[test]
+fn retained_limits_leave_what_is_there() {
+    let retained = Retained::new(RetainedLimits {
+        max_messages: Some(1),
+        max_bytes: Some(10),
+    });
+    retained.publish(&message("a", b"x", None));
+    assert_eq!(retained.publish(&message("b", b"x", None)), RetainedChange::Full);
+    assert_eq!(
+        retained.publish(&message("a", b"ten bytes and more", None)),
+        RetainedChange::Full
+    );
+    assert_eq!(retained.publish(&message("a", b"y", None)), RetainedChange::Kept);
+    assert_eq!(retained.matching(&filter("a"), Timestamp(0))[0].payload(), b"y");
+}
