@@ -27,3 +27,8 @@ pub use options::{LogObserver, LogOptions, Retention, RetentionRule, TopicMatch}
 pub use reader::{ChannelStats, Event, LogReader};
 pub use resolve::StartAt;
 pub use scan::Scan;
+
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod testing;

@@ -239,7 +239,7 @@ fn first_pending(
         StartRule::Everything => first,
         StartRule::SinceSequence(sequence) => first.max(*sequence).min(later),
         StartRule::PerChannel(starts) => match starts.binary_search_by_key(&view.id, |(id, _)| *id) {
-            Ok(at) => first.max(view.first_after(snapshot, Position(starts[at].1.0 - 1))?),
+            Ok(at) => first.max(view.first_after(snapshot, Position(starts[at].1.0.saturating_sub(1)))?),
             Err(_) => later,
         },
     })

@@ -13,7 +13,8 @@ import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-BINARY = Path(os.environ.get("REWINDMQ_BINARY", ROOT / "target" / "debug" / "rewindmq"))
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+BINARY = Path(os.environ.get("REWINDMQ_BINARY", TARGET / "debug" / "rewindmq"))
 START_DEADLINE = 30.0
 STOP_DEADLINE = 30.0
 
@@ -35,6 +36,7 @@ class Broker:
         self.seen = 0
         self.news = threading.Condition()
         self.port = self.http_port = 0
+        self.reader: threading.Thread | None = None
 
     def command(self) -> list[str]:
         """The command line."""
@@ -49,6 +51,8 @@ class Broker:
 
     def launch(self) -> Broker:
         """Starts the process and its log reader; waits for nothing."""
+        if self.reader:
+            self.reader.join()  # or the end of the old log would be taken for the end of the new one
         self.seen = len(self.log)
         self.process = subprocess.Popen(
             self.command(),
@@ -57,7 +61,8 @@ class Broker:
             stderr=subprocess.PIPE,
             env={**os.environ, **self.env},
         )
-        threading.Thread(target=self.read_log, args=(self.process.stderr,), daemon=True).start()
+        self.reader = threading.Thread(target=self.read_log, args=(self.process.stderr,), daemon=True)
+        self.reader.start()
         RUNNING.append(self)
         return self
 
@@ -108,6 +113,7 @@ class Broker:
     def ended(self, timeout: float = STOP_DEADLINE) -> int:
         """Waits for the process to end by itself; its exit code."""
         code = self.process.wait(timeout)
+        self.reader.join(timeout)
         RUNNING.remove(self)
         return code
 

@@ -74,6 +74,15 @@ class Client:
             self.expect(wire.PUBCOMP, packet_id)
         return got
 
+    def publish_all(self, messages: Iterable[tuple[str, object]], window: int = 500) -> list[Packet]:
+        """(topic, payload) pairs at QoS 1, many under way at a time; their PUBACKs in order."""
+        left, found = list(messages), []
+        while left:
+            ids = [self.send_publish(topic, payload, qos=1) for topic, payload in left[:window]]
+            found += [self.expect(wire.PUBACK, packet_id) for packet_id in ids]
+            left = left[window:]
+        return found
+
     def ack(self, kind: int, packet_id: int, reason: int = 0) -> None:
         """PUBACK, PUBREC, PUBREL or PUBCOMP."""
         self.send(wire.acknowledgement(kind, packet_id, reason))

@@ -77,7 +77,7 @@ FAULTS = {
     "bad filter": ('[[store.rules]]\nfilters = ["a/#/b"]\n', 2, ["a/#/b"]),
     "bad address": ('[[listeners]]\naddress = "nowhere:99999"\n', 2, ["address"]),
     "not TOML": ("[store\n", 1, []),
-    "key twice": ('[store]\npath = "a"\npath = "b"\n', 3, ["path"]),
+    "key twice": ('[store]\npath = "a"\npath = "b"\n', 3, []),
 }
 
 

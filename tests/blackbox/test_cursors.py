@@ -354,7 +354,7 @@ def test_an_unused_cursor_goes_after_cursor_expiry(brokers, connect):
     client = connect(one, "me")
     client.replay("first", "s/a")
     client.messages(2)
-    assert one.metrics().total("rewindmq_cursors") == 1
+    one.wait_metrics(lambda now: now.total("rewindmq_cursors") == 1)
     leave(client)
     one.wait_metrics(lambda now: now.total("rewindmq_cursors") == 0)
     client = connect(one, "me")

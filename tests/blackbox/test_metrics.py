@@ -78,12 +78,12 @@ def test_messages_and_bytes_in_and_out_by_qos(one, connect):
             client.publish("a", b"x" * 1000, qos=qos)
     client.messages(6)
     client.sync()
-    now = one.metrics()
+    now = one.wait_metrics(
+        lambda now: now.total("rewindmq_bytes_received_total") > 6000 and now.total("rewindmq_bytes_sent_total") > 6000
+    )
     for qos, count in (("0", 1), ("1", 2), ("2", 3)):
         assert now.total("rewindmq_messages_received_total", qos=qos) == count
         assert now.total("rewindmq_messages_sent_total", qos=qos) == count
-    assert now.total("rewindmq_bytes_received_total") > 6000
-    assert now.total("rewindmq_bytes_sent_total") > 6000
 
 
 def test_deliveries_by_kind(one, connect):
@@ -118,7 +118,7 @@ def test_store_figures(one, connect):
 def test_cursors(one, connect):
     client = connect(one, "me")
     client.replay("first", "s/a", "s/b")
-    assert one.metrics().total("rewindmq_cursors") == 2
+    one.wait_metrics(lambda now: now.total("rewindmq_cursors") == 2)
     client.unsubscribe("s/a")
     one.wait_metrics(lambda now: now.total("rewindmq_cursors") == 1)
     client.disconnect()

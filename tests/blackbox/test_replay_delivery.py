@@ -2,7 +2,6 @@
 
 import pytest
 
-import wire
 from raw import payloads, places, sequences
 
 # Channels (topic and channel names)
@@ -195,10 +194,7 @@ def test_a_start_beyond_the_end_behaves_like_new(broker, connect, s, start):
 
 def test_a_large_backlog_comes_whole_and_in_order(broker, connect, s):
     writer = connect(broker)
-    for begin in range(0, 3000, 1000):
-        ids = [writer.send_publish(f"{s}/{number % 3}", number, qos=1) for number in range(begin, begin + 1000)]
-        for packet_id in ids:
-            writer.expect(wire.PUBACK, packet_id)
+    writer.publish_all((f"{s}/{number % 3}", number) for number in range(3000))
     for qos in (0, 1, 2):
         reader = connect(broker, receive_maximum=50)
         reader.replay("first", f"{s}/#", qos=qos)

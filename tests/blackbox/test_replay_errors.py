@@ -6,7 +6,7 @@ from raw import payloads
 
 # User properties of SUBSCRIBE, and a word that the reason string must have.
 FAULTS = [
-    ([("replay", "")], "replay"),
+    ([("replay", "")], "start"),
     ([("replay", "fist")], "fist"),
     ([("replay", " first")], "first"),
     ([("replay", "first:1")], "first"),
@@ -34,12 +34,12 @@ FAULTS = [
     ([("replay", "time:2024-02-30T00:00:00Z")], "time"),
     ([("replay", "time:5h")], "time"),
     ([("replay", "delta")], "delta"),
-    ([("replay", "delta:")], "delta"),
+    ([("replay", "delta:")], "duration"),
     ([("replay", "delta:0")], "delta"),
     ([("replay", "delta:0s")], "delta"),
-    ([("replay", "delta:-5m")], "delta"),
-    ([("replay", "delta:5x")], "delta"),
-    ([("replay", "delta:m")], "delta"),
+    ([("replay", "delta:-5m")], "duration"),
+    ([("replay", "delta:5x")], "duration"),
+    ([("replay", "delta:m")], "duration"),
     ([("replay", "first"), ("replay", "first")], "replay"),
     ([("replay", "first"), ("replay", "last")], "replay"),
     ([("replays", "first")], "replays"),
@@ -168,7 +168,7 @@ def test_publishing_to_a_reserved_prefix_is_refused(broker, connect, s, qos, top
 
 def test_publishing_to_a_reserved_prefix_at_qos_0_reaches_nobody(broker, connect, s):
     watcher = connect(broker)
-    watcher.granted("#", qos=1)
+    watcher.granted(s, qos=1)
     client = connect(broker)
     client.publish(f"$replay/first/{s}", "m", qos=0)
     watcher.publish(s, "end")

@@ -198,8 +198,7 @@ def test_the_sequence_is_left_out_without_problem_information(broker, connect, s
 
 def test_sequences_come_in_the_order_of_publishing(broker, connect, s):
     client = connect(broker)
-    ids = [client.send_publish(s, number, qos=1) for number in range(200)]
-    acks = [client.expect(wire.PUBACK, packet_id) for packet_id in ids]
+    acks = client.publish_all((s, number) for number in range(200))
     assert [ack.user_value("es-seq") for ack in acks] == [str(number) for number in range(1, 201)]
     assert [(got.seq, got.payload) for got in stored(connect, broker, s)] == [
         (number + 1, str(number).encode()) for number in range(200)
