@@ -22,7 +22,7 @@ const TOPICS: u64 = 5;
 const PRELOADED: u64 = 150;
 const SUBSCRIBERS: u64 = 24;
 /// Messages that are published at most until one more subscriber starts.
-const APART: u64 = 600;
+const APART: u64 = 1_200;
 /// Messages that one publisher has unacknowledged.
 const WINDOW: usize = 64;
 
