@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use rewindmq::config::Config;
 use rewindmq::store::{LmdbOptions, LmdbStore, MemoryStore, Store};
 
 use super::client::{Client, DEADLINE, Received, post, v5};
+use super::flag::Flag;
 use super::seed::Seed;
 use super::server::{Broker, config};
 
@@ -33,7 +34,7 @@ struct Load {
     begun: Vec<AtomicU64>,
     acknowledged: Vec<AtomicU64>,
     subscribed: AtomicU64,
-    stop: AtomicBool,
+    stop: Flag,
     /// Commit time of each preloaded event, by topic.
     preloaded: Vec<Vec<u64>>,
 }
@@ -142,7 +143,7 @@ impl Load {
         let mut client = Client::connect(self.address, v5(&format!("publisher-{publisher}")));
         let mut window = Window::default();
         let mut number = 0;
-        while !self.stop.load(Ordering::SeqCst) {
+        while !self.stop.is_raised() {
             number += 1;
             window.post(self, &mut client, publisher, number);
         }
@@ -270,11 +271,12 @@ fn run(config: Config, store: Arc<dyn Store>) {
         begun: (0..TOPICS).map(|_| AtomicU64::new(PRELOADED)).collect(),
         acknowledged: (0..TOPICS).map(|_| AtomicU64::new(PRELOADED)).collect(),
         subscribed: AtomicU64::new(0),
-        stop: AtomicBool::new(false),
+        stop: Flag::default(),
         preloaded: preload(&broker),
     };
     let results = thread::scope(|scope| {
         let load = &load;
+        let _stop = load.stop.guard();
         let publishers = [0, 1, 2].map(|publisher| scope.spawn(move || load.publish(publisher)));
         let subscribers: Vec<_> = (0..SUBSCRIBERS)
             .map(|number| {
@@ -288,7 +290,7 @@ fn run(config: Config, store: Arc<dyn Store>) {
             })
             .collect();
         wait_until(|| load.subscribed.load(Ordering::SeqCst) == SUBSCRIBERS);
-        load.stop.store(true, Ordering::SeqCst);
+        load.stop.raise();
         for publisher in publishers {
             publisher.join().expect("a publisher");
         }

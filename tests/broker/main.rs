@@ -2,6 +2,9 @@
 //! program where it is killed. Each test has its own broker and, where it needs one, its own folder.
 
 mod client;
+mod cursors;
+mod flag;
+mod groups;
 mod join;
 mod kill;
 mod limits;
@@ -11,3 +14,4 @@ mod seed;
 mod server;
 mod slow;
 mod store_failures;
+mod wills;
