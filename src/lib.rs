@@ -19,7 +19,7 @@
 //! | 0 | [`types`] | identifiers, QoS, reason codes, messages, the clock (the only place that asks the time) |
 //! | 1 | [`topic`] | topic names, filters, the subscription trie, topic <-> channel names |
 //! | 1 | [`codec`] | packets of both protocol versions <-> bytes, strictly checked |
-//! | 1 | [`config`] | one TOML tree, already valid when loaded |
+//! | 1 | [`config`] | one TOML tree, already valid when loaded (its rules are topic filters, so it knows [`topic`]) |
 //! | 1 | [`metrics`] | every metric named, described and registered in one place |
 //! | 2 | [`cursor`] | start options, acknowledgement floor, group logic; pure |
 //! | 2 | [`session`] | the state machine of one client; pure: packets in, packets and actions out |
@@ -77,6 +77,8 @@ pub mod cli;
 pub mod codec;
 pub mod config;
 pub mod cursor;
+#[cfg(test)]
+mod floors;
 pub mod log;
 pub mod metrics;
 pub mod net;

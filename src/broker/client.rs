@@ -6,14 +6,16 @@ use std::sync::Arc;
 use ahash::AHashMap;
 use bytes::BytesMut;
 
+use super::ack::AwaitedAck;
 use super::group::Group;
 use super::outbox::Outbox;
 use super::replay::ReplaySubscription;
-use super::route::SubscriptionOptions;
+use super::subscription::SubscriptionOptions;
 use super::turn::Turn;
+use super::unwritten::Unwritten;
 use super::will::Will;
-use crate::codec::{Packet, SubAck};
-use crate::session::{Delivery, Session, Source, SubscriptionKey};
+use crate::codec::Packet;
+use crate::session::{Delivery, Session, SubscriptionKey};
 use crate::topic::TopicFilter;
 use crate::types::Version;
 
@@ -42,34 +44,6 @@ pub struct Client {
     pub(super) turn: Turn,
 }
 
-/// Deliveries that count as acknowledged when they are written, by where they end in all that is ever written.
-#[derive(Debug, Default)]
-pub(super) struct Unwritten {
-    written: u64,
-    ends: VecDeque<(u64, Source)>,
-}
-
-impl Unwritten {
-    /// A delivery ends where the output, now of `output_len` bytes, does.
-    pub fn push(&mut self, source: Source, output_len: usize) {
-        self.ends.push_back((self.written + output_len as u64, source));
-    }
-
-    /// So many more bytes were written.
-    pub fn wrote(&mut self, bytes: usize) {
-        self.written += bytes as u64;
-    }
-
-    /// The next delivery that is written in full.
-    pub fn next_written(&mut self) -> Option<Source> {
-        let (end, source) = *self.ends.front()?;
-        (end <= self.written).then(|| {
-            self.ends.pop_front();
-            source
-        })
-    }
-}
-
 /// What names a subscription within a session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SubscriptionPath {
@@ -92,19 +66,6 @@ pub(super) struct GroupMembership {
     pub key: SubscriptionKey,
     pub group: Arc<Group>,
     pub options: SubscriptionOptions,
-}
-
-/// A SUBACK or UNSUBACK that waits until cursor changes are durable.
-#[derive(Debug)]
-pub(super) struct AwaitedAck {
-    pub number: u64,
-    pub left: usize,
-    pub is_subscribe: bool,
-    pub packet: SubAck,
-    /// The filters, by index, whose cursor changes are awaited; they fail if the change does.
-    pub changes: Vec<(usize, SubscriptionPath)>,
-    /// Sent right after a SUBACK.
-    pub retained: Vec<Delivery>,
 }
 
 impl Client {

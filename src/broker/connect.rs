@@ -13,7 +13,7 @@ use super::turn::Turn;
 use super::will::Will;
 use crate::codec::{ConnAck, Connect, Packet};
 use crate::config::DuplicateClientId;
-use crate::metrics::RefusalReason;
+use crate::metrics::{DropReason, RefusalReason};
 use crate::session::{Fault, LinkOptions, Session};
 use crate::topic::check_topic_name;
 use crate::types::{ClientId, ReasonCode, Timestamp, Version};
@@ -75,7 +75,7 @@ impl Broker {
     fn admit(&self, connect: &Connect) -> Result<(), Refused> {
         if self.stopping.load(Ordering::Acquire) {
             return Err(Refused::new(
-                ReasonCode::ServerShuttingDown,
+                ReasonCode::ServerUnavailable,
                 RefusalReason::Stopping,
                 "the broker is stopping",
             ));
@@ -258,6 +258,11 @@ impl Broker {
         if let Some(will) = will {
             self.publish_will(&will, now, turn);
         }
+        let unacknowledged = client.session.in_flight_without_cursor() + client.outbox.waiting();
+        self.metrics
+            .dropped
+            .of(DropReason::SessionEnded)
+            .increment(unacknowledged as u64);
         self.leave_all(&mut client);
         self.flush(&mut client.turn);
         self.count_sessions();

@@ -1,18 +1,21 @@
 //! The table of all cursors, and their way to disk. Knows where each stands, not who reads.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use ahash::AHashMap;
 
 use crate::log::{Command, CursorOwner, CursorRecord, Origin, StartRule};
-use crate::topic::TopicFilter;
+use crate::topic::{TopicFilter, Trie};
 use crate::types::{ClientId, CursorId, Position, Timestamp};
 
 /// Something that moves a cursor: a replay subscription or a group.
 pub trait CursorHolder: Send + Sync {
     /// Where the cursor stands, if it moved since the last call.
     fn moved(&self) -> Option<CursorRecord>;
+
+    /// Whether the event at a position is still to be read from the log.
+    fn will_read(&self, position: Position) -> bool;
 }
 
 /// What names a cursor (one per client and filter, one per group and filter).
@@ -51,10 +54,10 @@ pub struct Saved {
     pub origin: Arc<Origin>,
 }
 
-#[derive(Debug)]
 struct Entry {
     saved: Saved,
     in_use: bool,
+    holder: Option<Weak<dyn CursorHolder>>,
 }
 
 /// The bounds of the table; `None` is no bound.
@@ -75,11 +78,13 @@ pub struct CursorTable {
     moved: Mutex<Vec<Arc<dyn CursorHolder>>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Inner {
     entries: AHashMap<CursorKey, Entry>,
+    by_filter: Trie<CursorId, CursorKey>,
     owners: AHashMap<CursorOwner, u64>,
     last_id: u64,
+    next_expire: Timestamp,
 }
 
 impl CursorTable {
@@ -101,6 +106,7 @@ impl CursorTable {
                         origin: Arc::new(origin),
                     },
                     in_use: false,
+                    holder: None,
                 },
             );
         }
@@ -154,6 +160,7 @@ impl CursorTable {
             Entry {
                 saved: saved.clone(),
                 in_use: true,
+                holder: None,
             },
         );
         (saved, commands)
@@ -168,15 +175,36 @@ impl CursorTable {
     }
 
     /// The reader is gone; the cursor stays where `record` says.
-    pub fn put_back(&self, key: &CursorKey, record: CursorRecord) -> Option<Command> {
+    pub fn put_back(&self, key: &CursorKey, mut record: CursorRecord, now: Timestamp) -> Option<Command> {
+        record.used = now;
         let mut inner = self.lock();
         let entry = inner
             .entries
             .get_mut(key)
             .filter(|entry| entry.saved.record.id == record.id)?;
         entry.in_use = false;
+        entry.holder = None;
         entry.saved.record = record.clone();
         Some(Command::SaveCursor(Box::new(record)))
+    }
+
+    /// From now on `holder` moves the cursor.
+    pub fn hold(&self, key: &CursorKey, holder: Weak<dyn CursorHolder>) {
+        if let Some(entry) = self.lock().entries.get_mut(key) {
+            entry.holder = Some(holder);
+        }
+    }
+
+    /// How many of the events at these positions of a topic, now removed, some cursor was still to read.
+    pub fn count_lost(&self, topic: &str, positions: &[Position]) -> u64 {
+        let inner = self.lock();
+        let mut lost = 0;
+        inner.by_filter.visit(topic, |_, key| {
+            if let Some(entry) = inner.entries.get(key) {
+                lost += positions.iter().filter(|position| entry.will_read(**position)).count() as u64;
+            }
+        });
+        lost
     }
 
     /// A cursor moved; it is saved with the next `flush`.
@@ -199,13 +227,19 @@ impl CursorTable {
         submit(commands);
     }
 
-    /// Removes the cursors that nobody used for too long.
+    /// Removes the cursors that nobody used for too long, and notes which are in use. Looks at all cursors, so it does
+    /// that only when a good part of the expiry has passed.
     pub fn expire(&self, now: Timestamp) -> Vec<Command> {
         let Some(expiry) = self.limits.expiry else {
             return Vec::new();
         };
-        let before = now.saturating_sub(expiry);
         let mut inner = self.lock();
+        if now < inner.next_expire {
+            return Vec::new();
+        }
+        inner.next_expire = now.saturating_add((expiry / 16).min(EXPIRE_INTERVAL));
+        let mut commands = inner.note_used(now, now.saturating_sub(expiry / 8));
+        let before = now.saturating_sub(expiry);
         let unused = |entry: &Entry| !entry.in_use && entry.saved.record.used < before;
         let keys: Vec<CursorKey> = inner
             .entries
@@ -213,10 +247,9 @@ impl CursorTable {
             .filter(|(_, entry)| unused(entry))
             .map(|(key, _)| key.clone())
             .collect();
-        keys.iter()
-            .filter_map(|key| inner.remove(key))
-            .map(|entry| Command::DeleteCursor(entry.saved.record.id))
-            .collect()
+        let removed = keys.iter().filter_map(|key| inner.remove(key));
+        commands.extend(removed.map(|entry| Command::DeleteCursor(entry.saved.record.id)));
+        commands
     }
 
     /// How many cursors there are.
@@ -229,15 +262,34 @@ impl CursorTable {
     }
 }
 
+impl Entry {
+    /// Whether the event at a position is still to be read from the log.
+    fn will_read(&self, position: Position) -> bool {
+        match self.holder.as_ref().and_then(Weak::upgrade) {
+            Some(holder) => holder.will_read(position),
+            None => {
+                let Saved { record, origin } = &self.saved;
+                position > record.floor && position >= origin.first && record.acked.binary_search(&position).is_err()
+            }
+        }
+    }
+}
+
 impl Inner {
     fn insert(&mut self, key: CursorKey, entry: Entry) {
         *self.owners.entry(key.owner.clone()).or_default() += 1;
+        if let Ok(filter) = TopicFilter::parse(&key.filter) {
+            self.by_filter.insert(&filter, entry.saved.record.id, key.clone());
+        }
         let earlier = self.entries.insert(key, entry);
         debug_assert!(earlier.is_none(), "one cursor per owner and filter");
     }
 
     fn remove(&mut self, key: &CursorKey) -> Option<Entry> {
         let entry = self.entries.remove(key)?;
+        if let Ok(filter) = TopicFilter::parse(&key.filter) {
+            self.by_filter.remove(&filter, &entry.saved.record.id);
+        }
         if let Some(count) = self.owners.get_mut(&key.owner) {
             *count -= 1;
             if *count == 0 {
@@ -245,6 +297,19 @@ impl Inner {
             }
         }
         Some(entry)
+    }
+
+    /// A cursor in use stays used though it does not move; its last use goes to disk now and then.
+    fn note_used(&mut self, now: Timestamp, before: Timestamp) -> Vec<Command> {
+        let in_use = self
+            .entries
+            .values_mut()
+            .filter(|entry| entry.in_use && entry.saved.record.used < before);
+        let saved = in_use.map(|entry| {
+            entry.saved.record.used = now;
+            Command::SaveCursor(Box::new(entry.saved.record.clone()))
+        });
+        saved.collect()
     }
 
     fn update(&mut self, mut record: CursorRecord, now: Timestamp) -> Option<Command> {
@@ -270,6 +335,9 @@ fn unrestricted(floor: Position) -> Origin {
         rule: StartRule::Everything,
     }
 }
+
+/// The longest time between two looks for cursors that nobody uses.
+const EXPIRE_INTERVAL: Duration = Duration::from_secs(60);
 
 fn below(count: u64, limit: Option<u64>) -> bool {
     limit.is_none_or(|limit| count < limit)
@@ -341,11 +409,29 @@ mod tests {
     fn cursor_expires_only_when_nobody_uses_it() {
         let table = CursorTable::new(LIMITS, Vec::new());
         let (saved, _) = table.create(key("c", "f"), origin(), at(0));
-        assert!(table.expire(at(100)).is_empty());
-        assert!(table.put_back(&key("c", "f"), saved.record).is_some());
-        assert!(table.expire(at(9)).is_empty());
-        assert!(matches!(table.expire(at(11))[..], [Command::DeleteCursor(_)]));
+        assert!(
+            matches!(table.expire(at(100))[..], [Command::SaveCursor(_)]),
+            "it is noted as used"
+        );
+        assert!(table.put_back(&key("c", "f"), saved.record, at(100)).is_some());
+        assert!(table.expire(at(109)).is_empty());
+        assert!(matches!(table.expire(at(111))[..], [Command::DeleteCursor(_)]));
         assert_eq!(table.len(), 0);
+    }
+
+    #[test]
+    fn removed_events_are_lost_to_cursors_that_have_not_passed_them() {
+        let table = CursorTable::new(LIMITS, Vec::new());
+        let (saved, _) = table.create(key("c", "f/#"), origin(), at(0));
+        let record = CursorRecord {
+            floor: Position(9),
+            acked: vec![Position(11)],
+            ..saved.record
+        };
+        table.put_back(&key("c", "f/#"), record, at(1));
+        let removed: Vec<Position> = (8..=12).map(Position).collect();
+        assert_eq!(table.count_lost("f/x", &removed), 2);
+        assert_eq!(table.count_lost("g", &removed), 0);
     }
 
     #[test]
@@ -354,6 +440,10 @@ mod tests {
         impl CursorHolder for Holder {
             fn moved(&self) -> Option<CursorRecord> {
                 Some(self.0.clone())
+            }
+
+            fn will_read(&self, _: Position) -> bool {
+                false
             }
         }
         let table = CursorTable::new(LIMITS, Vec::new());

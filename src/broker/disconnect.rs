@@ -107,6 +107,9 @@ impl Broker {
                 .of(DropReason::Qos0Offline)
                 .increment(refused.absent);
         }
+        if refused.slow > 0 {
+            self.metrics.dropped.of(DropReason::SlowReader).increment(refused.slow);
+        }
         if refused.full > 0 {
             self.metrics.dropped.of(DropReason::QueueFull).increment(refused.full);
         }

@@ -9,7 +9,7 @@ use super::{Broker, LogTag};
 use crate::log::{Command, Committed, LogError, LogObserver, Outcome, Sink};
 use crate::metrics::{DropReason, Metrics};
 use crate::session::PublishOutcome;
-use crate::types::ReasonCode;
+use crate::types::{Position, ReasonCode};
 
 /// Takes commits from the log and routes them. The log is opened before the broker is complete, hence the slot.
 #[derive(Debug, Default)]
@@ -96,12 +96,13 @@ fn store_text(fault: &LogError) -> String {
 /// Counts what the log does.
 pub(super) struct Observer {
     metrics: Metrics,
+    broker: Arc<OnceLock<Weak<Broker>>>,
 }
 
 impl Observer {
-    /// Counts into these metrics.
-    pub fn new(metrics: Metrics) -> Self {
-        Self { metrics }
+    /// Counts into these metrics; what cursors lose is known once the broker is in its slot.
+    pub fn new(metrics: Metrics, broker: Arc<OnceLock<Weak<Broker>>>) -> Self {
+        Self { metrics, broker }
     }
 }
 
@@ -118,8 +119,12 @@ impl LogObserver for Observer {
         tracing::error!(%error, "the event store refused a write");
     }
 
-    fn on_trimmed(&self, records: u64) {
-        self.metrics.store_trimmed_records.increment(records);
+    fn on_trimmed(&self, topic: &str, positions: &[Position]) {
+        self.metrics.store_trimmed_records.increment(positions.len() as u64);
+        if let Some(broker) = self.broker.get().and_then(Weak::upgrade) {
+            let lost = broker.cursors.count_lost(topic, positions);
+            self.metrics.retention_lost_events.increment(lost);
+        }
     }
 
     fn on_used_bytes(&self, bytes: u64) {

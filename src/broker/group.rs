@@ -7,11 +7,10 @@ use ahash::AHashMap;
 
 use super::cursors::{CursorHolder, CursorKey, CursorTable, Saved};
 use super::outbox::{LaneItem, Outbox};
-use super::replay::{BATCH_BYTES, BATCH_RECORDS};
-use super::route::hash_topic;
+use super::{BATCH_BYTES, BATCH_RECORDS, BATCHES_PER_TURN};
 use crate::cursor::{GroupState, MemberId, Strategy};
 use crate::log::{CursorRecord, LogError, LogReader, Scan};
-use crate::router::SubscriberId;
+use crate::router::{SubscriberId, hash_topic};
 use crate::topic::TopicFilter;
 use crate::types::{Position, Timestamp};
 
@@ -412,6 +411,12 @@ impl CursorHolder for Group {
         let mut state = self.lock();
         std::mem::take(&mut state.moved).then(|| state.record())
     }
+
+    fn will_read(&self, position: Position) -> bool {
+        let state = self.lock();
+        let wanted = position >= state.saved.origin.first && !state.logic.is_acked(position);
+        state.behind && position > state.scanned_to && wanted
+    }
 }
 
 impl std::fmt::Debug for Group {
@@ -422,5 +427,3 @@ impl std::fmt::Debug for Group {
 
 /// Messages that one member may hold unsent, so that a backlog is shared.
 const MAX_CREDIT: usize = 64;
-/// Log batches read in one turn before other work gets its turn.
-const BATCHES_PER_TURN: usize = 4;

@@ -1,11 +1,13 @@
 //! The only place that knows sessions, router and log: publish, subscribe, deliver, expire. Knows no socket.
 
+mod ack;
 mod client;
 mod connect;
 mod cursors;
 mod deliver;
 mod disconnect;
 mod dispatch;
+mod grant;
 mod group;
 mod groups;
 mod handle;
@@ -17,8 +19,10 @@ mod route;
 mod rules;
 mod sessions;
 mod subscribe;
+mod subscription;
 mod turn;
 mod unsubscribe;
+mod unwritten;
 mod will;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -100,7 +104,7 @@ impl Broker {
         };
         let dispatcher = Dispatcher::default();
         let broker_slot = dispatcher.slot();
-        let observer = Observer::new(metrics.clone());
+        let observer = Observer::new(metrics.clone(), broker_slot.clone());
         let (log, recovered) = Log::open(store, options, Arc::new(observer), Box::new(dispatcher))?;
         let limits = CursorLimits {
             max: config.store.max_cursors,
@@ -179,5 +183,12 @@ impl std::fmt::Debug for Broker {
             .finish_non_exhaustive()
     }
 }
+
+/// Records per batch that a replay takes from the log.
+const BATCH_RECORDS: usize = 256;
+/// Bytes per batch that a replay takes from the log.
+const BATCH_BYTES: usize = 256 << 10;
+/// Batches that a replay takes in one turn before others get theirs.
+const BATCHES_PER_TURN: usize = 4;
 
 static NEXT_INSTANCE: AtomicU64 = AtomicU64::new(1);

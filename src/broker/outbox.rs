@@ -93,7 +93,9 @@ pub enum Item {
 pub struct Refused {
     /// QoS 0 for a client that is away.
     pub absent: u64,
-    /// Beyond the bounds.
+    /// QoS 0 for a client that reads too slowly.
+    pub slow: u64,
+    /// QoS 1 and 2 beyond the bounds.
     pub full: u64,
 }
 
@@ -184,6 +186,11 @@ impl Outbox {
         }
     }
 
+    /// How many messages wait.
+    pub fn waiting(&self) -> usize {
+        self.lock().live.len()
+    }
+
     /// Puts messages back that the connection could not send, before newer ones.
     pub fn put_back(&self, deliveries: VecDeque<Delivery>) {
         let mut inner = self.lock();
@@ -261,7 +268,7 @@ impl Inner {
                 return;
             }
             if self.live_bytes >= limits.qos0_bytes {
-                refused.full += 1;
+                refused.slow += 1;
                 return;
             }
         } else if self.live.len() >= limits.max_messages || self.live_bytes >= limits.max_bytes {
@@ -402,7 +409,14 @@ mod tests {
         let outbox = outbox();
         outbox.set_connected(false);
         let refused = outbox.push(&mut vec![live(QoS::AtMostOnce), live(QoS::AtLeastOnce)]);
-        assert_eq!(refused, Refused { absent: 1, full: 0 });
+        assert_eq!(
+            refused,
+            Refused {
+                absent: 1,
+                slow: 0,
+                full: 0
+            }
+        );
         assert_eq!(outbox.take(true).live.len(), 1);
     }
 
@@ -410,7 +424,14 @@ mod tests {
     fn messages_beyond_the_bound_are_refused() {
         let outbox = outbox();
         let refused = outbox.push(&mut (0..5).map(|_| live(QoS::AtLeastOnce)).collect());
-        assert_eq!(refused, Refused { absent: 0, full: 2 });
+        assert_eq!(
+            refused,
+            Refused {
+                absent: 0,
+                slow: 0,
+                full: 2
+            }
+        );
     }
 
     #[test]

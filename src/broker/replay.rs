@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::client::Unwritten;
 use super::cursors::{CursorHolder, CursorKey, CursorTable, Saved};
 use super::outbox::{LaneItem, Outbox};
-use super::route::SubscriptionOptions;
+use super::subscription::SubscriptionOptions;
+use super::unwritten::Unwritten;
+use super::{BATCH_BYTES, BATCH_RECORDS, BATCHES_PER_TURN};
 use crate::cursor::AckFloor;
 use crate::log::{Event, LogError, LogReader, Origin, Scan, Stored, TopicMatch};
 use crate::metrics::{DeliveryKind, DropReason as Reason, Metrics};
@@ -26,6 +27,9 @@ struct CursorState {
     saved: Saved,
     acks: AckFloor,
     moved: bool,
+    /// Up to where the log was read; beyond it, events reach the subscription without the log while it is live.
+    scanned_to: Position,
+    behind: bool,
 }
 
 impl ReplayCursor {
@@ -36,8 +40,10 @@ impl ReplayCursor {
             key,
             state: Mutex::new(CursorState {
                 saved,
+                scanned_to: acks.read_to(),
                 acks,
                 moved: false,
+                behind: true,
             }),
         })
     }
@@ -101,6 +107,12 @@ impl CursorHolder for ReplayCursor {
     fn moved(&self) -> Option<crate::log::CursorRecord> {
         let mut state = self.lock();
         std::mem::take(&mut state.moved).then(|| state.record())
+    }
+
+    fn will_read(&self, position: Position) -> bool {
+        let state = self.lock();
+        let wanted = position >= state.saved.origin.first && !state.acks.is_acked(position);
+        state.behind && position > state.scanned_to && wanted
     }
 }
 
@@ -197,6 +209,8 @@ impl ReplaySubscription {
         self.buffer.clear();
         self.scanned_to = self.cursor.read_to();
         self.scan.seek(self.scanned_to);
+        let mut state = self.cursor.lock();
+        (state.behind, state.scanned_to) = (true, self.scanned_to);
     }
 
     /// Sends what there is, as far as the client and the output take it.
@@ -209,6 +223,7 @@ impl ReplaySubscription {
             if self.behind {
                 if context.outbox.try_live(self.key, self.scanned_to) {
                     self.behind = false;
+                    self.cursor.lock().behind = false;
                     continue;
                 }
                 if batches == BATCHES_PER_TURN {
@@ -296,7 +311,7 @@ impl ReplaySubscription {
     }
 
     fn read_log(&mut self, reader: &LogReader) -> Result<(), LogError> {
-        let state = self.cursor.lock();
+        let mut state = self.cursor.lock();
         let origin = &self.origin;
         let mut admit =
             |position, channel, sequence| origin.admits(position, channel, sequence) && !state.acks.is_acked(position);
@@ -304,6 +319,8 @@ impl ReplaySubscription {
         self.scanned_to = self
             .scan
             .next_batch(reader, &mut admit, BATCH_RECORDS, BATCH_BYTES, &mut events)?;
+        state.scanned_to = self.scanned_to;
+        drop(state);
         self.buffer.extend(events.into_iter().map(LaneItem::from));
         Ok(())
     }
@@ -349,10 +366,3 @@ pub(super) fn metric_reason(reason: DropReason) -> Reason {
         DropReason::TooLarge => Reason::TooLarge,
     }
 }
-
-/// Log batches read in one turn before other work gets its turn.
-const BATCHES_PER_TURN: usize = 4;
-/// Records per log batch.
-pub(super) const BATCH_RECORDS: usize = 256;
-/// Bytes per log batch.
-pub(super) const BATCH_BYTES: usize = 256 << 10;

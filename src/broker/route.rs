@@ -8,25 +8,13 @@ use smallvec::SmallVec;
 use super::Broker;
 use super::group::Group;
 use super::outbox::{Item, LaneItem, Outbox};
+use super::subscription::SubscriptionOptions;
 use super::turn::Turn;
 use crate::cursor::Candidate;
 use crate::log::Stored;
-use crate::router::{RouteCache, ShareGroup};
+use crate::router::{RouteCache, ShareGroup, hash_topic};
 use crate::session::{Delivery, Source, SubscriptionIds, SubscriptionKey};
 use crate::types::{Message, QoS};
-
-/// What a subscription asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SubscriptionOptions {
-    /// The granted QoS.
-    pub qos: QoS,
-    /// No Local.
-    pub no_local: bool,
-    /// Retain As Published.
-    pub retain_as_published: bool,
-    /// Subscription Identifier.
-    pub id: Option<u32>,
-}
 
 /// What the router holds at a filter.
 #[derive(Clone, Debug)]
@@ -142,20 +130,6 @@ impl LiveTarget {
     }
 }
 
-impl SubscriptionOptions {
-    /// The delivery of a message for this subscription alone.
-    pub fn delivery(&self, message: &Arc<Message>, source: Source) -> Delivery {
-        Delivery {
-            message: message.clone(),
-            qos: self.qos.min(message.qos()),
-            retain: self.retain_as_published && message.retain() && source == Source::Live,
-            subscription_ids: self.id.into_iter().collect(),
-            source,
-            event: None,
-        }
-    }
-}
-
 impl Broker {
     /// Hands a message to everyone who wants it now. Returns whether there was anyone.
     pub(super) fn route(&self, message: &Arc<Message>, stored: Option<Stored>, turn: &mut Turn) -> bool {
@@ -201,17 +175,12 @@ impl Broker {
                 cache.clear();
                 *broker = self.instance;
             }
-            cache.route(&self.router, topic, Route::new)
+            cache.route(&self.router, topic, |targets| {
+                let count = targets.len();
+                (Route::new(targets), count)
+            })
         })
     }
-}
-
-/// A hash that is the same for a topic in the whole process.
-pub(super) fn hash_topic(topic: &[u8]) -> u64 {
-    use std::hash::{BuildHasher, Hasher};
-    let mut hasher = ahash::RandomState::with_seeds(1, 2, 3, 4).build_hasher();
-    hasher.write(topic);
-    hasher.finish()
 }
 
 thread_local! {

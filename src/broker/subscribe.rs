@@ -1,40 +1,35 @@
 //! SUBSCRIBE: plain, shared, replay and group subscriptions, each filter with its reason.
 
-use std::sync::Arc;
-
-use super::client::{AwaitedAck, Client, GroupMembership, Subscription, SubscriptionPath};
-use super::cursors::CursorKey;
-use super::group::Group;
-use super::replay::{ReplayCursor, ReplaySubscription};
-use super::route::{Member, SubscriptionOptions, Target};
+use super::ack::AwaitedAck;
+use super::client::{Client, SubscriptionPath};
+use super::subscription::SubscriptionOptions;
 use super::{Broker, LogTag};
-use crate::codec::{Packet, RetainHandling, SubAck, Subscribe, SubscribeFilter};
+use crate::codec::{RetainHandling, Subscribe, SubscribeFilter};
 use crate::cursor::{ReplayOptions, Start};
-use crate::log::{Command, Event, LogError, Origin, StartAt};
-use crate::router::ShareGroup;
+use crate::log::Command;
 use crate::session::Source;
-use crate::topic::{SubscriptionFilter, TopicFilter};
-use crate::types::{QoS, ReasonCode, Sequence, Timestamp};
+use crate::topic::SubscriptionFilter;
+use crate::types::{QoS, ReasonCode, Timestamp};
 
 /// Why one filter is refused.
-struct Refusal {
-    reason: ReasonCode,
-    why: String,
+pub(super) struct Refusal {
+    pub reason: ReasonCode,
+    pub why: String,
 }
 
 /// A good subscription.
-struct Granted {
-    qos: QoS,
+pub(super) struct Granted {
+    pub qos: QoS,
     /// The subscription was not there before.
-    is_new: bool,
+    pub is_new: bool,
     /// A cursor change that the SUBACK waits for.
-    command: Option<Command>,
+    pub command: Option<Command>,
     /// For a replay subscription: whether its cursor was there before, and how many events wait.
-    replay: Option<(bool, Option<u64>)>,
+    pub replay: Option<(bool, Option<u64>)>,
 }
 
 impl Granted {
-    fn plain(qos: QoS, is_new: bool) -> Self {
+    pub fn plain(qos: QoS, is_new: bool) -> Self {
         Self {
             qos,
             is_new,
@@ -45,11 +40,11 @@ impl Granted {
 }
 
 /// One filter of a SUBSCRIBE, taken apart.
-struct Request {
-    path: SubscriptionPath,
-    start: Option<Start>,
-    reset_cursor: bool,
-    options: SubscriptionOptions,
+pub(super) struct Request {
+    pub path: SubscriptionPath,
+    pub start: Option<Start>,
+    pub reset_cursor: bool,
+    pub options: SubscriptionOptions,
 }
 
 impl Broker {
@@ -109,245 +104,6 @@ impl Broker {
         }
     }
 
-    fn grant(&self, client: &mut Client, request: &Request, now: Timestamp) -> Result<Granted, Refusal> {
-        let known = client.subscriptions.contains_key(&request.path);
-        let limit = self.config.session.max_subscriptions.unwrap_or(u64::MAX);
-        if !known && client.subscriptions.len() as u64 >= limit {
-            return Err(Refusal {
-                reason: ReasonCode::QuotaExceeded,
-                why: format!("a session may have {limit} subscriptions (session.max_subscriptions)"),
-            });
-        }
-        match (&request.start, &request.path.group) {
-            (None, None) => Ok(self.subscribe_live(client, request)),
-            (None, Some(group)) => Ok(self.subscribe_share(client, request, group)),
-            (Some(start), None) => self.subscribe_replay(client, request, start, now),
-            (Some(start), Some(group)) => self.subscribe_group(client, request, group, start, now),
-        }
-    }
-
-    fn subscribe_live(&self, client: &mut Client, request: &Request) -> Granted {
-        let known = matches!(client.subscriptions.get(&request.path), Some(Subscription::Live));
-        if !known {
-            self.leave(client, &request.path);
-        }
-        let target = Target::Live(client.outbox.clone(), request.options);
-        self.router
-            .insert(&request.path.filter, client.outbox.subscriber, target);
-        client.subscriptions.insert(request.path.clone(), Subscription::Live);
-        Granted::plain(request.options.qos, !known)
-    }
-
-    fn subscribe_share(&self, client: &mut Client, request: &Request, name: &str) -> Granted {
-        let known = matches!(client.subscriptions.get(&request.path), Some(Subscription::Share));
-        if !known {
-            self.leave(client, &request.path);
-        }
-        let member = Member {
-            outbox: client.outbox.clone(),
-            options: request.options,
-        };
-        self.groups.join_share(
-            name,
-            &request.path.filter,
-            member,
-            |subscriber| {
-                let group = Arc::new(ShareGroup::new(self.strategy(name)));
-                self.router
-                    .insert(&request.path.filter, subscriber, Target::Share(group.clone()));
-                group
-            },
-            &self.router,
-        );
-        client.subscriptions.insert(request.path.clone(), Subscription::Share);
-        Granted::plain(request.options.qos, !known)
-    }
-
-    fn subscribe_replay(
-        &self,
-        client: &mut Client,
-        request: &Request,
-        start: &Start,
-        now: Timestamp,
-    ) -> Result<Granted, Refusal> {
-        let filter = &request.path.filter;
-        if let (Some(Subscription::Replay(key)), false) =
-            (client.subscriptions.get(&request.path), request.reset_cursor)
-        {
-            if let Some(replay) = client.replays.iter_mut().find(|replay| replay.key == *key) {
-                replay.options = request.options;
-                let pending = replay.pending(&self.reader);
-                return Ok(Granted {
-                    qos: request.options.qos,
-                    is_new: false,
-                    command: None,
-                    replay: Some((true, pending)),
-                });
-            }
-        }
-        let cursor_key = CursorKey::client(client.session.client_id(), filter);
-        let own = client.session.client_id().clone();
-        let no_local = request.options.no_local;
-        let deliverable =
-            |event: &Event| !event.message.is_expired(now) && !(no_local && event.message.publisher() == Some(&own));
-        let is_new = !client.subscriptions.contains_key(&request.path);
-        self.leave(client, &request.path);
-        let (saved, command, resumed) = self.open_cursor(
-            &cursor_key,
-            filter,
-            start,
-            request.reset_cursor,
-            deliverable,
-            client,
-            now,
-        )?;
-        let key = client.new_key();
-        let cursor = ReplayCursor::new(cursor_key, saved);
-        self.router.insert(
-            filter,
-            client.outbox.subscriber,
-            Target::Replay(client.outbox.clone(), key),
-        );
-        // Whatever was routed before the router knew of the lane is committed by now: the log has it.
-        client.outbox.open_lane(key, self.reader.watermark());
-        let replay = ReplaySubscription::new(key, filter, cursor, request.options, &self.reader);
-        let pending = replay.pending(&self.reader);
-        client.replays.push(replay);
-        client
-            .subscriptions
-            .insert(request.path.clone(), Subscription::Replay(key));
-        Ok(Granted {
-            qos: request.options.qos,
-            is_new,
-            command,
-            replay: Some((resumed, pending)),
-        })
-    }
-
-    fn subscribe_group(
-        &self,
-        client: &mut Client,
-        request: &Request,
-        name: &str,
-        start: &Start,
-        now: Timestamp,
-    ) -> Result<Granted, Refusal> {
-        let options = SubscriptionOptions {
-            qos: request.options.qos.min(QoS::AtLeastOnce),
-            ..request.options
-        };
-        if let (Some(Subscription::Group(key)), false) = (client.subscriptions.get(&request.path), request.reset_cursor)
-        {
-            if let Some(membership) = client.groups.iter_mut().find(|membership| membership.key == *key) {
-                membership.options = options;
-                return Ok(Granted {
-                    qos: options.qos,
-                    is_new: false,
-                    command: None,
-                    replay: Some((true, None)),
-                });
-            }
-        }
-        let filter = &request.path.filter;
-        let cursor_key = CursorKey::group(name, filter);
-        self.leave(client, &request.path);
-        let mut command = None;
-        let mut resumed = true;
-        let group = self.groups.join_replay(
-            &cursor_key,
-            &client.outbox,
-            request.reset_cursor,
-            |subscriber| {
-                let alive = |event: &Event| !event.message.is_expired(now);
-                let (saved, create, was_there) =
-                    self.open_cursor(&cursor_key, filter, start, request.reset_cursor, alive, client, now)?;
-                (command, resumed) = (create, was_there);
-                let max_bytes =
-                    usize::try_from(self.config.session.max_queued_bytes.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-                let group = Group::new(
-                    subscriber,
-                    cursor_key.clone(),
-                    filter,
-                    saved,
-                    self.strategy(name),
-                    max_bytes,
-                    &self.reader,
-                );
-                self.router.insert(filter, subscriber, Target::Group(group.clone()));
-                group.routed(self.reader.watermark());
-                Ok(group)
-            },
-            &self.router,
-        )?;
-        let Some(group) = group else {
-            return Err(Refusal::other(
-                "the group has other members: its cursor cannot be reset while they are subscribed",
-            ));
-        };
-        let key = client.new_key();
-        client.groups.push(GroupMembership { key, group, options });
-        client
-            .subscriptions
-            .insert(request.path.clone(), Subscription::Group(key));
-        Ok(Granted {
-            qos: options.qos,
-            is_new: true,
-            command,
-            replay: Some((resumed, None)),
-        })
-    }
-
-    /// The saved cursor, or a fresh one that starts where `start` says, with the command that makes it durable.
-    #[allow(clippy::too_many_arguments)]
-    fn open_cursor(
-        &self,
-        key: &CursorKey,
-        filter: &TopicFilter,
-        start: &Start,
-        reset: bool,
-        mut deliverable: impl FnMut(&Event) -> bool,
-        client: &Client,
-        now: Timestamp,
-    ) -> Result<(super::cursors::Saved, Option<Command>, bool), Refusal> {
-        if reset && let Some(command) = self.cursors.remove(key) {
-            self.submit(vec![(command, LogTag::None)]);
-        }
-        if let Some(saved) = self.cursors.take(key, now) {
-            return Ok((saved, None, true));
-        }
-        if !self.cursors.has_room(&key.owner) {
-            return Err(Refusal {
-                reason: ReasonCode::QuotaExceeded,
-                why: "too many cursors (store.max_cursors, store.max_cursors_per_client)".into(),
-            });
-        }
-        let origin = self.resolve(filter, start, now, &mut deliverable).map_err(|fault| {
-            tracing::error!(client = %client.client_id(), filter = filter.as_str(), %fault, "replay start not found");
-            Refusal::other(format!("the event store cannot be read: {fault}"))
-        })?;
-        let (saved, [origin, cursor]) = self.cursors.create(key.clone(), origin, now);
-        self.submit(vec![(origin, LogTag::None)]);
-        Ok((saved, Some(cursor), false))
-    }
-
-    fn resolve(
-        &self,
-        filter: &TopicFilter,
-        start: &Start,
-        now: Timestamp,
-        deliverable: &mut dyn FnMut(&Event) -> bool,
-    ) -> Result<Origin, LogError> {
-        let at = match *start {
-            Start::New => StartAt::New,
-            Start::First => StartAt::First,
-            Start::Last(count) => StartAt::Last(count),
-            Start::Sequence(sequence) => StartAt::Sequence(Sequence(sequence)),
-            Start::Time(time) => StartAt::Time(time),
-            Start::Delta(delta) => StartAt::Time(now.saturating_sub(delta)),
-        };
-        self.reader.resolve(filter, at, now, deliverable)
-    }
-
     /// Retained messages come after the SUBACK and before the replay.
     fn collect_retained(
         &self,
@@ -371,73 +127,10 @@ impl Broker {
             ack.retained.push(delivery);
         }
     }
-
-    /// Writes the acknowledgement, or keeps it until its cursor changes are durable.
-    pub(super) fn finish_or_await(&self, client: &mut Client, ack: AwaitedAck) {
-        if ack.left == 0 {
-            self.finish_ack(client, ack);
-        } else {
-            client.acks.push(ack);
-        }
-    }
-
-    /// A cursor change of a SUBACK or UNSUBACK is durable, or failed.
-    pub(super) fn cursor_changed(&self, client: &mut Client, number: u64, outcome: Result<(), String>) {
-        let Some(index) = client.acks.iter().position(|ack| ack.number == number) else {
-            return;
-        };
-        let ack = &mut client.acks[index];
-        ack.left -= 1;
-        if let Err(why) = outcome {
-            ack.packet.reason_string.get_or_insert(why);
-            let changes = std::mem::take(&mut ack.changes);
-            for (filter, _) in &changes {
-                ack.packet.reasons[*filter] = ReasonCode::ImplementationSpecificError;
-            }
-            for (_, path) in changes {
-                self.leave(client, &path);
-            }
-        }
-        if client.acks[index].left == 0 {
-            let ack = client.acks.remove(index);
-            self.finish_ack(client, ack);
-        }
-    }
-
-    fn finish_ack(&self, client: &mut Client, ack: AwaitedAck) {
-        client.write(if ack.is_subscribe {
-            Packet::SubAck(ack.packet)
-        } else {
-            Packet::UnsubAck(ack.packet)
-        });
-        client.waiting.extend(ack.retained);
-        self.count_subscriptions();
-    }
-}
-
-impl AwaitedAck {
-    /// An acknowledgement without reasons yet.
-    pub(super) fn new(client: &mut Client, packet_id: crate::types::PacketId, is_subscribe: bool) -> Self {
-        client.next_ack += 1;
-        let packet = SubAck {
-            packet_id,
-            reasons: Vec::new(),
-            reason_string: None,
-            user_properties: Vec::new(),
-        };
-        Self {
-            number: client.next_ack,
-            left: 0,
-            is_subscribe,
-            packet,
-            changes: Vec::new(),
-            retained: Vec::new(),
-        }
-    }
 }
 
 impl Refusal {
-    fn other(why: impl Into<String>) -> Self {
+    pub fn other(why: impl Into<String>) -> Self {
         Self {
             reason: ReasonCode::ImplementationSpecificError,
             why: why.into(),

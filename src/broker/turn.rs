@@ -53,6 +53,7 @@ impl Turn {
         for (outbox, mut items) in self.touched.drain(..) {
             let more = outbox.push(&mut items);
             refused.absent += more.absent;
+            refused.slow += more.slow;
             refused.full += more.full;
             if self.spare.len() < SPARE_BATCHES {
                 self.spare.push(items);

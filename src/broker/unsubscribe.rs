@@ -1,6 +1,7 @@
 //! UNSUBSCRIBE, and every other way in which a subscription ends.
 
-use super::client::{AwaitedAck, Client, Subscription, SubscriptionPath};
+use super::ack::AwaitedAck;
+use super::client::{Client, Subscription, SubscriptionPath};
 use super::outbox::Item;
 use super::{Broker, LogTag};
 use crate::codec::Unsubscribe;
@@ -67,10 +68,10 @@ impl Broker {
 
     /// Ends a subscription that another kind replaces, or that could not be made; a cursor stays.
     pub(super) fn leave(&self, client: &mut Client, path: &SubscriptionPath) {
-        if let Some(subscription) = client.subscriptions.remove(path) {
-            if let Some(command) = self.end_subscription(client, path, subscription, CursorFate::Kept) {
-                client.turn.submit(command, LogTag::None);
-            }
+        if let Some(subscription) = client.subscriptions.remove(path)
+            && let Some(command) = self.end_subscription(client, path, subscription, CursorFate::Kept)
+        {
+            client.turn.submit(command, LogTag::None);
         }
     }
 
@@ -122,7 +123,7 @@ impl Broker {
         let replay = client.replays.remove(index);
         let cursor = replay.cursor();
         match fate {
-            CursorFate::Kept => self.cursors.put_back(cursor.key(), cursor.record()),
+            CursorFate::Kept => self.cursors.put_back(cursor.key(), cursor.record(), self.clock.now()),
             CursorFate::Deleted => self.cursors.remove(cursor.key()),
         }
     }
@@ -145,7 +146,7 @@ impl Broker {
             .groups
             .leave_replay(&group, filter, subscriber, &self.router, |group| {
                 command = match fate {
-                    CursorFate::Kept => self.cursors.put_back(group.key(), group.record()),
+                    CursorFate::Kept => self.cursors.put_back(group.key(), group.record(), self.clock.now()),
                     CursorFate::Deleted => self.cursors.remove(group.key()),
                 };
             });

@@ -77,6 +77,30 @@ pub struct Connect {
     pub user_properties: UserProperties,
 }
 
+impl Connect {
+    /// A CONNECT with Clean Start, without keep-alive, will, user and properties.
+    pub fn new(version: Version, client_id: impl Into<String>) -> Self {
+        Self {
+            version,
+            clean_start: true,
+            keep_alive_secs: 0,
+            client_id: client_id.into(),
+            will: None,
+            username: None,
+            password: None,
+            session_expiry_secs: None,
+            receive_maximum: None,
+            maximum_packet_size: None,
+            topic_alias_maximum: None,
+            request_response_information: None,
+            request_problem_information: None,
+            authentication_method: None,
+            authentication_data: None,
+            user_properties: Vec::new(),
+        }
+    }
+}
+
 /// The will of a CONNECT (section 3.1.3.2).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Will {

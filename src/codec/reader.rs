@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn variable_byte_integers_at_their_borders() {
-        let rows: &[(&[u8], Option<(u32, usize)>)] = &[
+        type Row<'a> = (&'a [u8], Option<(u32, usize)>);
+        let rows: &[Row<'_>] = &[
             (&[], None),
             (&[0x00], Some((0, 1))),
             (&[0x7F], Some((127, 1))),

@@ -33,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) marks: Marks,
     last_time_row: Option<Timestamp>,
     pub(crate) record_bytes: usize,
+    /// Events refused because there is no room.
+    pub(crate) refused: usize,
 }
 
 #[derive(Debug)]
@@ -89,6 +91,7 @@ impl Plan {
         self.born.clear();
         self.flushed.clear();
         self.record_bytes = 0;
+        self.refused = 0;
     }
 
     /// How many events it stores.
@@ -114,6 +117,7 @@ impl Plan {
                 Command::Append(_) => self.refuses_append(permit),
                 _ => permit.refuse_writes.clone(),
             };
+            self.refused += usize::from(refused == Some(LogError::Full));
             entry.outcome = match refused {
                 Some(error) => Err(error),
                 None => Ok(self.carry_out(&entry.command, time, progress, directory)),

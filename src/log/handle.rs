@@ -91,7 +91,9 @@ impl<T: Send + 'static> Log<T> {
         }
         let bytes: usize = submissions.iter().map(|submission| submission.command.size()).sum();
         self.backlog.add(bytes as u64);
-        self.order.propose(submissions);
+        if !self.order.propose(submissions) {
+            self.backlog.remove(bytes as u64);
+        }
     }
 
     /// The bytes that wait to be committed and handed out.

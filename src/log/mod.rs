@@ -29,6 +29,12 @@ pub use resolve::StartAt;
 pub use scan::Scan;
 
 #[cfg(test)]
+mod log_tests;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
 mod model_tests;
+#[cfg(test)]
+mod speed_tests;
 #[cfg(test)]
 mod testing;

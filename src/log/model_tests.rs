@@ -8,78 +8,11 @@ use fastrand::Rng;
 
 use super::index::View;
 use super::merge::Merge;
-use super::testing::{Bench, Filter, append, keeping, options, payload, read};
+use super::model::{Kept, Model, seen, wanted};
+use super::testing::{Bench, Filter, append, keeping, options, read};
 use super::*;
 use crate::store::{FailingStore, Fault, LmdbOptions, LmdbStore, MemoryStore, Store};
 use crate::types::{ChannelId, Clock, CursorId, Position, Sequence, Timestamp};
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Kept {
-    position: u64,
-    topic: String,
-    sequence: u64,
-    time: u64,
-    payload: String,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Model {
-    events: Vec<Kept>,
-    next: BTreeMap<String, u64>,
-    last: u64,
-    last_time: u64,
-    cursors: BTreeMap<u64, (CursorRecord, Option<Origin>)>,
-}
-
-impl Model {
-    fn append(&mut self, topic: &str, payload: &str, now: Timestamp) -> (u64, u64, u64) {
-        let next = self.next.entry(topic.to_owned()).or_insert(1);
-        let kept = Kept {
-            position: self.last + 1,
-            topic: topic.to_owned(),
-            sequence: *next,
-            time: now.0.max(self.last_time),
-            payload: payload.to_owned(),
-        };
-        *next += 1;
-        self.last += 1;
-        self.last_time = kept.time;
-        let place = (kept.position, kept.sequence, kept.time);
-        self.events.push(kept);
-        place
-    }
-
-    fn trim(&mut self, topic: &str, through: u64) {
-        self.events
-            .retain(|kept| kept.topic != topic || kept.sequence > through);
-    }
-
-    fn retain(&mut self, retention: Retention, now: Timestamp) {
-        for topic in self.next.keys().cloned().collect::<Vec<_>>() {
-            if let Some(age) = retention.max_age {
-                let cutoff = now.saturating_sub(age).0;
-                self.events.retain(|kept| kept.topic != topic || kept.time >= cutoff);
-            }
-            if let Some(count) = retention.max_count {
-                self.trim(&topic, (self.next[&topic] - 1).saturating_sub(count));
-            }
-        }
-    }
-
-    fn matching<'a>(&'a self, filter: &'a Filter) -> impl DoubleEndedIterator<Item = &'a Kept> {
-        self.events.iter().filter(|kept| filter.matches(&kept.topic))
-    }
-}
-
-fn seen(event: &Event) -> Kept {
-    Kept {
-        position: event.position.0,
-        topic: event.message.topic().to_owned(),
-        sequence: event.sequence.0,
-        time: event.time.0,
-        payload: payload(event).to_owned(),
-    }
-}
 
 /// What a log says it has, in the model's terms.
 fn dump(bench: &Bench, cursors: &BTreeMap<u64, (CursorRecord, Option<Origin>)>, model: &Model) -> Model {
@@ -106,11 +39,14 @@ fn dump(bench: &Bench, cursors: &BTreeMap<u64, (CursorRecord, Option<Origin>)>, 
     }
 }
 
+/// Closes a store and opens what it leaves behind.
+type Reopen = Box<dyn Fn(Arc<dyn Store>) -> Arc<dyn Store>>;
+
 struct World {
     rng: Rng,
     clock: Clock,
     inner: Arc<dyn Store>,
-    reopen: Box<dyn Fn(Arc<dyn Store>) -> Arc<dyn Store>>,
+    reopen: Reopen,
     store: Arc<FailingStore>,
     bench: Bench,
     model: Model,
@@ -121,7 +57,7 @@ struct World {
 }
 
 impl World {
-    fn new(seed: u64, inner: Arc<dyn Store>, reopen: Box<dyn Fn(Arc<dyn Store>) -> Arc<dyn Store>>) -> Self {
+    fn new(seed: u64, inner: Arc<dyn Store>, reopen: Reopen) -> Self {
         let mut rng = Rng::with_seed(seed);
         let clock = Clock::manual(Timestamp(1_000_000));
         let options = LogOptions {
@@ -159,12 +95,20 @@ impl World {
             90..93 if !self.armed => self.restart(),
             93..95 if !self.armed => self.arm(),
             95..100 if self.armed => self.crash(),
-            _ => self.clock.advance(Duration::from_nanos(self.rng.u64(0..500))),
+            _ => self.move_clock(),
         }
         if !self.store.is_frozen() {
             self.versions.clear();
         }
         self.versions.push(self.model.clone());
+    }
+
+    /// On, mostly: a clock may also be set back.
+    fn move_clock(&mut self) {
+        self.clock.advance(Duration::from_nanos(self.rng.u64(0..500)));
+        if let (Clock::Manual(at), 0) = (&self.clock, self.rng.u32(0..4)) {
+            at.fetch_sub(300, std::sync::atomic::Ordering::Relaxed);
+        }
     }
 
     fn topic(&mut self) -> String {
@@ -225,6 +169,8 @@ impl World {
         };
         self.bench.log.set_retention(keeping(retention));
         assert_eq!(self.bench.run_one(Command::ApplyRetention), Ok(Outcome::Done));
+        // A clock that is set back has the log sweep on its own.
+        self.bench.log.set_retention(keeping(Retention::default()));
         self.model.retain(retention, self.clock.now());
     }
 
@@ -292,7 +238,7 @@ impl World {
             };
             let reached = scan.next_batch(&self.bench.reader, &mut admit, records, bytes, &mut out);
             assert!(out.len() - had <= records);
-            if reached.unwrap() == self.bench.reader.watermark() {
+            if reached.unwrap() >= self.bench.reader.watermark() {
                 return out.iter().map(seen).collect();
             }
         }
@@ -318,11 +264,12 @@ impl World {
             .cloned()
             .collect();
         assert_eq!(got, wanted, "{filter:?} after {after}");
-        self.check_merge(&filter, Position(after));
+        let until = self.rng.u64(after..=self.model.last.max(after));
+        self.check_merge(&filter, Position(after), Position(until));
     }
 
     /// The way through the index finds the same as the model, whatever a scan would have chosen.
-    fn check_merge(&self, filter: &Filter, after: Position) {
+    fn check_merge(&self, filter: &Filter, after: Position, until: Position) {
         let shared = &self.bench.reader.shared;
         let directory = shared.directory();
         let views: Vec<_> = directory
@@ -339,16 +286,19 @@ impl World {
                 for view in &views {
                     channels.push((view.clone(), view.first_after(snapshot, after)?));
                 }
-                let mut merge = Merge::new(channels, shared.watermark(), snapshot)?;
+                let mut merge = Merge::new(channels, until, snapshot)?;
                 while let Some(place) = merge.next(snapshot)? {
                     got.push((place.position.0, place.sequence.0));
                 }
                 Ok(())
             })
             .unwrap();
-        let wanted = self.model.matching(filter).filter(|kept| kept.position > after.0);
+        let wanted = self
+            .model
+            .matching(filter)
+            .filter(|kept| kept.position > after.0 && kept.position <= until.0);
         let wanted: Vec<_> = wanted.map(|kept| (kept.position, kept.sequence)).collect();
-        assert_eq!(got, wanted, "{filter:?} after {after}");
+        assert_eq!(got, wanted, "{filter:?} after {after} until {until}");
     }
 
     fn check_resolve(&mut self) {
@@ -360,7 +310,7 @@ impl World {
             1 => StartAt::First,
             2 => StartAt::Last(self.rng.u64(1..most)),
             3 => StartAt::Sequence(Sequence(self.rng.u64(1..1_500))),
-            _ => StartAt::Time(Timestamp(self.rng.u64(1_000_000..now.0 + 10))),
+            _ => StartAt::Time(Timestamp(self.rng.u64(1..now.0 + 10).max(999_000))),
         };
         let even = self.rng.bool();
         let deliverable = |kept: &Kept| !even || kept.payload.ends_with(['0', '2', '4', '6', '8']);
@@ -465,38 +415,6 @@ impl World {
         cursors
             .map(|(record, origin)| (record.id.0, (record.clone(), origin.clone())))
             .collect()
-    }
-}
-
-/// What a replay delivers of what is there, by the words of the rule.
-fn wanted(
-    model: &Model,
-    filter: &Filter,
-    start: StartAt,
-    now: Timestamp,
-    deliverable: &dyn Fn(&Kept) -> bool,
-) -> Vec<Kept> {
-    let all = model.matching(filter).cloned();
-    match start {
-        StartAt::New => Vec::new(),
-        StartAt::First => all.collect(),
-        StartAt::Sequence(first) => all.filter(|kept| kept.sequence >= first.0).collect(),
-        StartAt::Time(time) if time > now => Vec::new(),
-        StartAt::Time(time) => all.filter(|kept| kept.time >= time.0).collect(),
-        StartAt::Last(count) => {
-            let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-            let mut newest: Vec<_> = all
-                .rev()
-                .filter(|kept| deliverable(kept))
-                .filter(|kept| {
-                    let seen = counts.entry(kept.topic.clone()).or_default();
-                    *seen += 1;
-                    *seen <= count
-                })
-                .collect();
-            newest.reverse();
-            newest
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::LogError;
-use crate::types::Clock;
+use crate::types::{Clock, Position};
 
 /// How long a channel keeps its events; what is beyond any limit goes, oldest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,9 +66,9 @@ pub trait LogObserver: Send + Sync + 'static {
     fn on_error(&self, error: &LogError) {
         let _ = error;
     }
-    /// Events were removed by retention or by command.
-    fn on_trimmed(&self, records: u64) {
-        let _ = records;
+    /// Events of a topic were removed by retention or by command: those at these positions, ascending.
+    fn on_trimmed(&self, topic: &str, positions: &[Position]) {
+        let _ = (topic, positions);
     }
     /// The store takes this many bytes now.
     fn on_used_bytes(&self, bytes: u64) {

@@ -12,8 +12,8 @@ use super::Submission;
 
 /// An order of commands.
 pub(crate) trait Order<T>: Send + Sync {
-    /// Gives commands a place in the order. Never blocks.
-    fn propose(&self, submissions: Vec<Submission<T>>);
+    /// Gives commands a place in the order. Never blocks. False if it is over and they were dropped.
+    fn propose(&self, submissions: Vec<Submission<T>>) -> bool;
     /// Takes everything whose place is decided; waits for something if there is nothing.
     fn take(&self, wait: Duration) -> Taken<T>;
     /// Nothing more is to be proposed.
@@ -66,12 +66,15 @@ impl<T> Queue<T> {
 }
 
 impl<T: Send> Order<T> for Queue<T> {
-    fn propose(&self, submissions: Vec<Submission<T>>) {
+    fn propose(&self, submissions: Vec<Submission<T>>) -> bool {
         let mut state = self.state();
         match state.phase {
             Phase::Open => {}
-            Phase::Ending => return state.refused.extend(submissions),
-            Phase::Ended => return,
+            Phase::Ending => {
+                state.refused.extend(submissions);
+                return true;
+            }
+            Phase::Ended => return false,
         }
         let was_empty = state.waiting.is_empty();
         if was_empty {
@@ -83,6 +86,7 @@ impl<T: Send> Order<T> for Queue<T> {
         if was_empty {
             self.changed.notify_one();
         }
+        true
     }
 
     fn take(&self, wait: Duration) -> Taken<T> {
@@ -160,5 +164,44 @@ impl Backlog {
             }
             notified.await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Command;
+
+    fn flush(tag: u32) -> Vec<Submission<u32>> {
+        let command = Command::Flush;
+        vec![Submission { command, tag }]
+    }
+
+    fn tags(submissions: impl IntoIterator<Item = Submission<u32>>) -> Vec<u32> {
+        submissions.into_iter().map(|submission| submission.tag).collect()
+    }
+
+    #[test]
+    fn what_comes_after_the_end_is_refused_and_later_dropped() {
+        let queue = Queue::new();
+        assert!(queue.propose(flush(1)));
+        assert!(queue.propose(flush(2)));
+        queue.end();
+        assert!(queue.propose(flush(3)));
+        let taken = queue.take(Duration::ZERO);
+        assert!(taken.ended);
+        assert_eq!(tags(taken.submissions), [1, 2]);
+        assert_eq!(tags(queue.take_refused()), [3]);
+        assert!(!queue.propose(flush(4)));
+    }
+
+    #[test]
+    fn room_comes_back_when_the_backlog_falls_below_its_bound() {
+        let backlog = Backlog::new(10);
+        backlog.add(15);
+        assert!(!backlog.has_room());
+        backlog.remove(6);
+        assert!(backlog.has_room());
+        assert_eq!(backlog.bytes(), 9);
     }
 }

@@ -14,10 +14,12 @@ pub(crate) struct Bench {
     pub(crate) log: Log<u64>,
     pub(crate) reader: LogReader,
     pub(crate) recovered: Recovered,
-    outcomes: Arc<(Mutex<HashMap<u64, Committed<u64>>>, Condvar)>,
+    outcomes: Arc<Outcomes>,
     pub(crate) batches: Receiver<Vec<u64>>,
     next_tag: u64,
 }
+
+type Outcomes = (Mutex<HashMap<u64, Committed<u64>>>, Condvar);
 
 pub(crate) fn options(clock: &Clock) -> LogOptions {
     LogOptions {
@@ -32,7 +34,7 @@ pub(crate) fn keeping(retention: Retention) -> super::RetentionRule {
 
 impl Bench {
     pub(crate) fn open(store: Arc<dyn Store>, options: LogOptions) -> Result<Self, LogError> {
-        let outcomes: Arc<(Mutex<HashMap<u64, Committed<u64>>>, Condvar)> = Arc::default();
+        let outcomes: Arc<Outcomes> = Arc::default();
         let (sender, batches) = mpsc::channel();
         let sink = {
             let outcomes = outcomes.clone();

@@ -7,8 +7,10 @@ use crate::types::ChannelId;
 /// Topics by channel. Channel 0 does not exist.
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
-    blocks: [OnceLock<Box<[OnceLock<Arc<str>>]>>; BLOCKS],
+    blocks: [OnceLock<Block>; BLOCKS],
 }
+
+type Block = Box<[OnceLock<Arc<str>>]>;
 
 impl Topics {
     /// The topic of a channel.

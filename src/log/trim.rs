@@ -23,7 +23,8 @@ pub(crate) struct Cut {
 #[derive(Debug)]
 pub(crate) struct Trimmed {
     cut: Cut,
-    pub(crate) events: u64,
+    /// Where they are, ascending.
+    pub(crate) positions: Vec<Position>,
     bytes: u64,
     first_time: Timestamp,
 }
@@ -47,7 +48,7 @@ pub(crate) fn prepare(
     assert!(cut.through >= channel.first_kept && cut.through < channel.next);
     let mut trimmed = Trimmed {
         cut,
-        events: cut.through.0 - channel.first_kept.0 + 1,
+        positions: Vec::new(),
         bytes: 0,
         first_time: Timestamp(0),
     };
@@ -89,11 +90,17 @@ impl Trimmed {
         };
         if sequence <= self.cut.through {
             self.bytes += value.len() as u64;
+            self.positions.push(position);
             changes.delete(Table::Log, &key);
         } else {
             self.first_time = RecordHead::decode(&key, value)?.time;
         }
         Ok(())
+    }
+
+    /// The channel.
+    pub(crate) fn channel(&self) -> ChannelId {
+        self.cut.channel
     }
 
     /// The cut is durable: makes it visible.

@@ -140,12 +140,11 @@ impl<T> Trimmer<T> {
         }
     }
 
-    /// The step is durable: makes it visible. Returns how many events went, and the commands that are finished.
-    pub(crate) fn done(&mut self, shared: &Shared) -> (u64, Vec<Committed<T>>) {
-        let mut events = 0;
+    /// The step is durable: makes it visible. Returns what went, and the commands that are finished.
+    pub(crate) fn done(&mut self, shared: &Shared) -> (Vec<Trimmed>, Vec<Committed<T>>) {
         let mut directory = shared.directory_mut();
-        for trimmed in self.trimmed.drain(..) {
-            events += trimmed.events;
+        let trimmed = std::mem::take(&mut self.trimmed);
+        for trimmed in &trimmed {
             trimmed.apply(&mut directory);
         }
         let end = directory.next_id();
@@ -159,7 +158,7 @@ impl<T> Trimmer<T> {
         for entry in &mut answered {
             entry.outcome = Ok(Outcome::Done);
         }
-        (events, answered)
+        (trimmed, answered)
     }
 
     /// Gives everything up; what waits gets the error.

@@ -71,7 +71,7 @@ impl<T: Send> Writer<T> {
             return Duration::ZERO;
         }
         let left = self.next_sweep.since(self.options.clock.now());
-        left.clamp(Duration::from_millis(1), self.options.retention_interval)
+        left.min(self.options.retention_interval).max(Duration::from_millis(1))
     }
 
     /// Takes the next batch off the waiting commands; trims go to the trimmer.
@@ -101,7 +101,6 @@ impl<T: Send> Writer<T> {
         let mut result = self.try_commit(&mut batch, &permit, !self.poisoned);
         if matches!(result, Err(StoreError::Full)) {
             // Nothing of the batch is there. What is no event may still fit.
-            self.observer.on_error(&LogError::Full);
             permit.refuse_appends = Some(LogError::Full);
             result = self.try_commit(&mut batch, &permit, false);
         }
@@ -153,6 +152,9 @@ impl<T: Send> Writer<T> {
         if with_upkeep {
             self.upkeep.done();
         }
+        if plan.refused > 0 {
+            self.observer.on_error(&LogError::Full);
+        }
         if writes {
             plan.apply(&mut self.progress, &self.shared, &mut self.upkeep.full);
             self.measure();
@@ -201,8 +203,10 @@ impl<T: Send> Writer<T> {
             return self.hand_out(refused);
         }
         let now = self.options.clock.now();
-        if now >= self.next_sweep {
-            self.next_sweep = now.saturating_add(self.options.retention_interval);
+        let later = now.saturating_add(self.options.retention_interval);
+        if now >= self.next_sweep || self.next_sweep > later {
+            // The second: the clock was set back.
+            self.next_sweep = later;
             self.trimmer.want_sweep();
         }
         if !self.trimmer.is_busy() {
@@ -228,9 +232,13 @@ impl<T: Send> Writer<T> {
             self.poisoned |= !matches!(error, StoreError::Full);
             return Err(error.into());
         }
-        let (events, answered) = self.trimmer.done(&self.shared);
-        if events > 0 {
-            self.observer.on_trimmed(events);
+        let (trimmed, answered) = self.trimmer.done(&self.shared);
+        for trimmed in &trimmed {
+            if let Some(topic) = self.shared.topics.topic(trimmed.channel()) {
+                self.observer.on_trimmed(topic, &trimmed.positions);
+            }
+        }
+        if !trimmed.is_empty() {
             self.measure();
         }
         self.hand_out(answered);

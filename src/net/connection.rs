@@ -82,6 +82,21 @@ impl Refusal {
     }
 }
 
+/// A client in the hands of its connection. Goes back to the broker whatever happens to the connection's task, so that
+/// its identifier is never left locked.
+struct Held {
+    broker: Arc<Broker>,
+    client: Option<(Client, Cause)>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some((client, cause)) = self.client.take() {
+            self.broker.disconnect(client, cause);
+        }
+    }
+}
+
 /// What a connection waited for.
 enum Event {
     /// Bytes came; they are in the input.
@@ -148,27 +163,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    async fn run(mut self, mut client: Client, keep_alive_secs: u16) {
+    async fn run(mut self, client: Client, keep_alive_secs: u16) {
         let name = client.client_id().to_owned();
         tracing::info!(client = %name, peer = %self.peer, version = ?client.version(), "connected");
-        let end = self.turns(&mut client, keep_alive_secs).await;
-        let cause = match end {
-            End::Client(cause) => {
+        let mut held = Held {
+            broker: self.broker.clone(),
+            client: Some((client, Cause::Lost)),
+        };
+        let Some((client, cause)) = &mut held.client else {
+            return;
+        };
+        match self.turns(client, keep_alive_secs).await {
+            End::Client(said) => {
                 tracing::info!(client = %name, peer = %self.peer, "disconnected");
-                cause
+                *cause = said;
             }
-            End::Lost => {
-                tracing::info!(client = %name, peer = %self.peer, "connection lost");
-                Cause::Lost
-            }
+            End::Lost => tracing::info!(client = %name, peer = %self.peer, "connection lost"),
             End::Fault(fault) => {
                 tracing::info!(client = %name, peer = %self.peer, reason = %fault, "connection ended");
-                self.say_goodbye(&mut client, &fault).await;
-                Cause::Lost
+                self.say_goodbye(client, &fault).await;
             }
-        };
-        drop(self.stream);
-        self.broker.disconnect(client, cause);
+        }
     }
 
     async fn turns(&mut self, client: &mut Client, keep_alive_secs: u16) -> End {

@@ -11,7 +11,7 @@ use super::Router;
 pub struct RouteCache<C> {
     generation: u64,
     routes: AHashMap<Box<str>, Arc<C>>,
-    bytes: usize,
+    weight: usize,
 }
 
 impl<C> Default for RouteCache<C> {
@@ -19,14 +19,20 @@ impl<C> Default for RouteCache<C> {
         Self {
             generation: 0,
             routes: AHashMap::new(),
-            bytes: 0,
+            weight: 0,
         }
     }
 }
 
 impl<C> RouteCache<C> {
-    /// The targets of a topic, looked up and prepared once.
-    pub fn route<T: Clone>(&mut self, router: &Router<T>, topic: &str, prepare: impl FnOnce(Vec<T>) -> C) -> Arc<C> {
+    /// The targets of a topic, looked up and prepared once. `prepare` also says how many targets there are: what is kept
+    /// is bounded by topics and by targets.
+    pub fn route<T: Clone>(
+        &mut self,
+        router: &Router<T>,
+        topic: &str,
+        prepare: impl FnOnce(Vec<T>) -> (C, usize),
+    ) -> Arc<C> {
         let generation = router.generation();
         if generation != self.generation {
             self.clear();
@@ -35,11 +41,13 @@ impl<C> RouteCache<C> {
         if let Some(route) = self.routes.get(topic) {
             return route.clone();
         }
-        let route = Arc::new(prepare(router.targets(topic)));
-        if self.routes.len() >= MAX_TOPICS || self.bytes + topic.len() > MAX_BYTES {
+        let (route, targets) = prepare(router.targets(topic));
+        let route = Arc::new(route);
+        let weight = topic.len() + targets * TARGET_WEIGHT;
+        if self.routes.len() >= MAX_TOPICS || self.weight + weight > MAX_WEIGHT {
             self.clear();
         }
-        self.bytes += topic.len();
+        self.weight += weight;
         self.routes.insert(topic.into(), route.clone());
         route
     }
@@ -47,11 +55,13 @@ impl<C> RouteCache<C> {
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.routes.clear();
-        self.bytes = 0;
+        self.weight = 0;
     }
 }
 
 /// Topics kept per worker; beyond it the cache starts anew.
 const MAX_TOPICS: usize = 16_384;
-/// Bytes of topic text kept per worker.
-const MAX_BYTES: usize = 4 << 20;
+/// About as many bytes of topics and targets are kept per worker.
+const MAX_WEIGHT: usize = 16 << 20;
+/// About what one target takes, bytes.
+const TARGET_WEIGHT: usize = 48;

@@ -11,7 +11,7 @@ use std::sync::{PoisonError, RwLock};
 
 pub use cache::RouteCache;
 pub use retained::{Retained, RetainedChange, RetainedLimits};
-pub use share::ShareGroup;
+pub use share::{ShareGroup, hash_topic};
 
 use crate::topic::{TopicFilter, Trie};
 

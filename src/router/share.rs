@@ -60,3 +60,11 @@ impl<M: Candidate + Clone> ShareGroup<M> {
         members.get(index).cloned()
     }
 }
+
+/// A hash that is the same for a topic in the whole process.
+pub fn hash_topic(topic: &[u8]) -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    let mut hasher = ahash::RandomState::with_seeds(1, 2, 3, 4).build_hasher();
+    hasher.write(topic);
+    hasher.finish()
+}

@@ -25,13 +25,13 @@ fn message(topic: &str, payload: &[u8], expiry_secs: Option<u32>) -> Arc<Message
 fn cached_route_is_looked_up_again_after_a_change() {
     let router: Router<u8> = Router::default();
     let mut cache = RouteCache::default();
-    assert_eq!(*cache.route(&router, "a", |targets| targets), Vec::<u8>::new());
+    assert_eq!(*cache.route(&router, "a", |targets| (targets, 0)), Vec::<u8>::new());
     let id = router.new_subscriber_id();
     router.insert(&filter("a"), id, 1);
-    assert_eq!(*cache.route(&router, "a", |targets| targets), [1]);
+    assert_eq!(*cache.route(&router, "a", |targets| (targets, 1)), [1]);
     assert_eq!(*cache.route(&router, "a", |_| panic!("the route is known")), [1]);
     router.remove(&filter("a"), id);
-    assert!(cache.route(&router, "a", |targets| targets).is_empty());
+    assert!(cache.route(&router, "a", |targets| (targets, 0)).is_empty());
 }
 
 #[derive(Clone)]

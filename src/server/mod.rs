@@ -82,7 +82,14 @@ pub struct Server {
     http_address: Option<std::net::SocketAddr>,
     workers: Workers,
     tasks: Vec<JoinHandle<()>>,
-    http_stop: Option<oneshot::Sender<()>>,
+    http: Option<Http>,
+}
+
+/// The HTTP listener's task, and how it is told to end.
+#[derive(Debug)]
+struct Http {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
 }
 
 impl Server {
@@ -113,7 +120,7 @@ impl Server {
             http_address: None,
             workers,
             tasks: Vec::new(),
-            http_stop: None,
+            http: None,
         };
         server.spawn_listeners(listeners);
         server.spawn_http(http, page);
@@ -150,12 +157,13 @@ impl Server {
         if tokio::time::timeout(STOP_TIMEOUT, gone).await.is_err() {
             tracing::warn!(left = self.broker.connection_count(), "connections did not end in time");
         }
-        if let Some(stop) = self.http_stop.take() {
-            // The HTTP task may have ended on its own; then there is nobody to tell.
-            let _ = stop.send(());
-        }
         self.workers.stop();
         self.broker.close();
+        if let Some(Http { stop, task }) = self.http.take() {
+            // A task that ended on its own has nobody to tell, and said why in the log.
+            let _ = stop.send(());
+            let _ = task.await;
+        }
     }
 
     fn spawn_listeners(&mut self, listeners: Vec<Listener>) {
@@ -168,7 +176,7 @@ impl Server {
         }
         if loopback_only {
             tracing::info!(
-                "only programs on this machine can connect; to open the broker to a network: --listen 0.0.0.0:1883, or listeners in the configuration"
+                "only loopback addresses are open: programs on other machines cannot connect; to open the broker to a network: --listen 0.0.0.0:1883, or listeners in the configuration"
             );
         }
     }
@@ -180,8 +188,7 @@ impl Server {
             tracing::info!(%address, "http listening");
         }
         let (stop, stopped) = oneshot::channel::<()>();
-        self.http_stop = Some(stop);
-        self.tasks.push(tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             let shutdown = async {
                 // An error means that the server is gone: stop as well.
                 let _ = stopped.await;
@@ -189,7 +196,8 @@ impl Server {
             if let Err(fault) = admin::serve(listener, page, shutdown).await {
                 tracing::error!(%fault, "the HTTP listener failed");
             }
-        }));
+        });
+        self.http = Some(Http { stop, task });
     }
 
     fn spawn_housekeeping(&mut self) {

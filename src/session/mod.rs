@@ -66,7 +66,7 @@ impl Session {
 
     /// A new connection continues the session: quotas and aliases start anew, what is in flight is to be resent.
     pub fn resume(&mut self, options: LinkOptions) {
-        self.link = Box::new(Link::new(options));
+        *self.link = Link::new(options);
         self.out.clear();
         self.inbound.connection_lost();
         self.outbound.plan_resend();
@@ -97,6 +97,11 @@ impl Session {
     /// How many QoS 1 and 2 messages wait for the client's acknowledgement.
     pub fn in_flight(&self) -> usize {
         self.outbound.len()
+    }
+
+    /// How many of them no cursor would bring again.
+    pub fn in_flight_without_cursor(&self) -> usize {
+        self.outbound.count(|source| !source.has_cursor())
     }
 
     /// How many QoS 1 and 2 messages of the client wait for ours.

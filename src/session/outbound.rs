@@ -7,15 +7,15 @@ use ahash::AHashMap;
 use super::{Delivery, Source};
 use crate::types::{PacketId, QoS};
 
-/// How far an unacknowledged message has come.
+/// Which packet an unacknowledged message waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     /// QoS 1, PUBACK is awaited.
-    AwaitPubAck,
+    Acknowledge,
     /// QoS 2, PUBREC is awaited.
-    AwaitPubRec,
+    Receive,
     /// QoS 2, PUBREL was sent, PUBCOMP is awaited.
-    AwaitPubComp,
+    Complete,
 }
 
 #[derive(Debug)]
@@ -59,8 +59,8 @@ impl Outbound {
 
     pub fn insert(&mut self, packet_id: PacketId, delivery: Delivery) {
         let stage = match delivery.qos {
-            QoS::ExactlyOnce => Stage::AwaitPubRec,
-            _ => Stage::AwaitPubAck,
+            QoS::ExactlyOnce => Stage::Receive,
+            _ => Stage::Acknowledge,
         };
         let order = self.next_order;
         self.next_order += 1;
@@ -123,6 +123,14 @@ impl Outbound {
         for entry in self.in_flight.values_mut() {
             entry.given_up |= gone(entry.delivery.source);
         }
+    }
+
+    /// How many messages in flight come from such a source.
+    pub fn count(&self, such: impl Fn(Source) -> bool) -> usize {
+        self.in_flight
+            .values()
+            .filter(|entry| such(entry.delivery.source))
+            .count()
     }
 
     /// Forgets what `gone` names; for groups, whose messages go to other members when the connection is lost.

@@ -167,7 +167,7 @@ impl Session {
     }
 
     fn handle_puback(&mut self, ack: &Ack) -> Action<'static> {
-        match self.outbound.remove_at(ack.packet_id, Stage::AwaitPubAck) {
+        match self.outbound.remove_at(ack.packet_id, Stage::Acknowledge) {
             Some(done) => self.finished(&done),
             None => Action::None,
         }
@@ -175,14 +175,14 @@ impl Session {
 
     fn handle_pubrec(&mut self, ack: &Ack) -> Action<'static> {
         if ack.reason.is_error() {
-            return match self.outbound.remove_at(ack.packet_id, Stage::AwaitPubRec) {
+            return match self.outbound.remove_at(ack.packet_id, Stage::Receive) {
                 Some(done) => self.finished(&done),
                 None => Action::None,
             };
         }
         let reason = match self.outbound.get_mut(ack.packet_id) {
-            Some(entry) if entry.stage != Stage::AwaitPubAck => {
-                entry.stage = Stage::AwaitPubComp;
+            Some(entry) if entry.stage != Stage::Acknowledge => {
+                entry.stage = Stage::Complete;
                 ReasonCode::Success
             }
             _ => ReasonCode::PacketIdentifierNotFound,
@@ -192,7 +192,7 @@ impl Session {
     }
 
     fn handle_pubcomp(&mut self, ack: &Ack) -> Action<'static> {
-        match self.outbound.remove_at(ack.packet_id, Stage::AwaitPubComp) {
+        match self.outbound.remove_at(ack.packet_id, Stage::Complete) {
             Some(done) => self.finished(&done),
             None => Action::None,
         }

@@ -68,7 +68,7 @@ impl Session {
             let Some(entry) = self.outbound.get_mut(packet_id) else {
                 break;
             };
-            let is_release = entry.stage == Stage::AwaitPubComp;
+            let is_release = entry.stage == Stage::Complete;
             // A PUBREL is sent however little the client takes, but what it completes is still being processed there.
             let counted = self.link.send_quota > 0;
             if !counted && !is_release {

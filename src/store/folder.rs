@@ -26,10 +26,9 @@ impl Folder {
             .truncate(false)
             .open(&lock_path)
             .map_err(failed)?;
-        lock_file(&lock).map_err(|error| match error {
-            TryLockError::WouldBlock => in_use(path, &mut lock),
-            TryLockError::Error(error) => failed(error),
-        })?;
+        if !try_lock(&lock).map_err(failed)? {
+            return Err(in_use(path, &mut lock));
+        }
         name_holder(&mut lock).map_err(failed)?;
         Ok(Self {
             path: path.to_owned(),
@@ -42,8 +41,13 @@ impl Folder {
     }
 }
 
-fn lock_file(file: &File) -> Result<(), TryLockError> {
-    file.try_lock()
+/// False if it is locked already. The system gives a lock up with the process, however that ends.
+fn try_lock(file: &File) -> io::Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }
 
 fn make(path: &Path) -> io::Result<()> {

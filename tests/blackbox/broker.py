@@ -51,8 +51,6 @@ class Broker:
 
     def launch(self) -> Broker:
         """Starts the process and its log reader; waits for nothing."""
-        if self.reader:
-            self.reader.join()  # or the end of the old log would be taken for the end of the new one
         self.seen = len(self.log)
         self.process = subprocess.Popen(
             self.command(),

@@ -58,22 +58,9 @@ fn connect(mut reader: Reader<'_>, version: Version) -> Result<Connect, DecodeEr
     let flags = reader.u8()?;
     check_flags(flags, version)?;
     let mut connect = Connect {
-        version,
         clean_start: flags & CLEAN_START != 0,
         keep_alive_secs: reader.u16()?,
-        client_id: String::new(),
-        will: None,
-        username: None,
-        password: None,
-        session_expiry_secs: None,
-        receive_maximum: None,
-        maximum_packet_size: None,
-        topic_alias_maximum: None,
-        request_response_information: None,
-        request_problem_information: None,
-        authentication_method: None,
-        authentication_data: None,
-        user_properties: Vec::new(),
+        ..Connect::new(version, "")
     };
     if version.has_properties() {
         read_properties(&mut connect, &mut reader)?;

@@ -49,6 +49,7 @@ fn properties(connect: &Connect) -> Result<Vec<u8>, EncodeError> {
     let long = |number: Option<u32>| number.map(PropertyValue::U32);
     let short = |number: Option<u16>| number.map(PropertyValue::U16);
     let flag = |flag: Option<bool>| flag.map(|flag| PropertyValue::U8(flag.into()));
+    let mut raw = Vec::new();
     let rows = [
         (PropertyId::SessionExpiryInterval, long(connect.session_expiry_secs)),
         (PropertyId::ReceiveMaximum, short(connect.receive_maximum)),
@@ -62,23 +63,20 @@ fn properties(connect: &Connect) -> Result<Vec<u8>, EncodeError> {
             PropertyId::RequestProblemInformation,
             flag(connect.request_problem_information),
         ),
-        (
-            PropertyId::AuthenticationMethod,
-            connect.authentication_method.as_deref().map(PropertyValue::Text),
-        ),
-        (
-            PropertyId::AuthenticationData,
-            connect.authentication_data.as_deref().map(PropertyValue::Binary),
-        ),
     ];
-    let mut raw = Vec::new();
-    for (id, value) in rows {
-        if let Some(value) = value {
-            encode_property(id, value, &mut raw)?;
-        }
+    let present = rows.into_iter().filter_map(|(id, value)| Some((id, value?)));
+    let pairs = connect
+        .user_properties
+        .iter()
+        .map(|(name, value)| (PropertyId::UserProperty, PropertyValue::Pair(name, value)));
+    for (id, value) in present.chain(pairs) {
+        encode_property(id, value, &mut raw)?;
     }
-    for (name, value) in &connect.user_properties {
-        encode_property(PropertyId::UserProperty, PropertyValue::Pair(name, value), &mut raw)?;
+    if let Some(method) = &connect.authentication_method {
+        encode_property(PropertyId::AuthenticationMethod, PropertyValue::Text(method), &mut raw)?;
+    }
+    if let Some(data) = &connect.authentication_data {
+        encode_property(PropertyId::AuthenticationData, PropertyValue::Binary(data), &mut raw)?;
     }
     Ok(raw)
 }

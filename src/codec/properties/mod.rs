@@ -141,7 +141,7 @@ macro_rules! property_table {
         };
 
         #[cfg(test)]
-        pub(super) const ALL: &[PropertyId] = &[$(PropertyId::$name,)*];
+        const ALL: &[PropertyId] = &[$(PropertyId::$name,)*];
     };
 }
 
@@ -176,4 +176,101 @@ property_table! {
     WildcardSubscriptionAvailable = 0x28, Bool, [ConnAck], "Wildcard Subscription Available";
     SubscriptionIdentifiersAvailable = 0x29, Bool, [ConnAck], "Subscription Identifiers Available";
     SharedSubscriptionAvailable = 0x2A, Bool, [ConnAck], "Shared Subscription Available";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::reader::Reader;
+
+    const PLACES: [Place; 15] = [
+        Place::Will,
+        Place::Connect,
+        Place::ConnAck,
+        Place::Publish,
+        Place::PubAck,
+        Place::PubRec,
+        Place::PubRel,
+        Place::PubComp,
+        Place::Subscribe,
+        Place::SubAck,
+        Place::Unsubscribe,
+        Place::UnsubAck,
+        Place::Disconnect,
+        Place::Auth,
+        Place::PublishFromServer,
+    ];
+
+    fn sample(kind: Kind) -> PropertyValue<'static> {
+        match kind {
+            Kind::Bool => PropertyValue::U8(1),
+            Kind::U16 | Kind::U16NonZero | Kind::Alias => PropertyValue::U16(0x0102),
+            Kind::U32 | Kind::U32NonZero => PropertyValue::U32(0x0102_0304),
+            Kind::VariableNonZero => PropertyValue::Variable(300),
+            Kind::Text | Kind::Topic => PropertyValue::Text("a/b"),
+            Kind::Binary => PropertyValue::Binary(&[0, 255]),
+            Kind::Pair => PropertyValue::Pair("name", "value"),
+        }
+    }
+
+    /// How many properties a packet may carry (section 2.2.2.2, table 2-4).
+    fn count(place: Place) -> usize {
+        match place {
+            Place::Connect => 9,
+            Place::ConnAck => 17,
+            Place::Publish | Place::Will => 7,
+            Place::PublishFromServer => 8,
+            Place::Disconnect | Place::Auth => 4,
+            Place::Unsubscribe => 1,
+            _ => 2,
+        }
+    }
+
+    #[test]
+    fn a_property_stands_where_the_table_lets_it_and_reads_back() {
+        for place in PLACES {
+            let mut allowed = 0;
+            for id in ALL {
+                let rule = Rule::of(*id as u8).expect("every identifier has a row");
+                let mut raw = vec![0];
+                encode_property(*id, sample(rule.kind), &mut raw).expect("its own type");
+                raw[0] = raw.len() as u8 - 1;
+                let mut found = None;
+                let result = walk(&mut Reader::new(&raw), place, |id, value| found = Some((id, value)));
+                if rule.allows(place) {
+                    assert_eq!(
+                        (result, found),
+                        (Ok(&raw[1..]), Some((*id, sample(rule.kind)))),
+                        "{id:?}"
+                    );
+                    assert!(properties(&raw[1..]).eq(found));
+                    allowed += 1;
+                } else {
+                    assert!(result.is_err() && found.is_none(), "{id:?} in {place:?}");
+                }
+            }
+            assert_eq!(allowed, count(place), "{place:?}");
+        }
+    }
+
+    #[test]
+    fn only_user_properties_and_a_servers_subscription_identifiers_repeat() {
+        for place in PLACES {
+            for rule in ALL
+                .iter()
+                .filter_map(|id| Rule::of(*id as u8))
+                .filter(|rule| rule.allows(place))
+            {
+                let mut raw = vec![0];
+                for _ in 0..2 {
+                    encode_property(rule.id, sample(rule.kind), &mut raw).expect("its own type");
+                }
+                raw[0] = raw.len() as u8 - 1;
+                let repeats = rule.id == PropertyId::UserProperty
+                    || (rule.id == PropertyId::SubscriptionIdentifier && place == Place::PublishFromServer);
+                let result = walk(&mut Reader::new(&raw), place, |_, _| {});
+                assert_eq!(result.is_ok(), repeats, "{:?} in {place:?}", rule.id);
+            }
+        }
+    }
 }

@@ -1,0 +1,81 @@
+//! The `rewindmq-bench` program: one measured scenario per call against a broker that runs. Starts and stops no broker.
+
+mod connection;
+mod error;
+mod events;
+mod faults;
+mod ingest;
+mod measure;
+mod pairs;
+mod replay;
+mod table;
+mod target;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tokio::runtime::Builder;
+
+use error::BenchError;
+use table::Row;
+use target::Target;
+
+#[derive(Parser)]
+#[command(
+    name = "rewindmq-bench",
+    version,
+    about = "Load and measure a running MQTT 5 broker; scripts/bench drives it"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Publish numbered events at QoS 1 from many clients, and account for every PUBACK
+    Ingest(ingest::Args),
+    /// Replay the events of an ingest from the first on, and check each one
+    Replay(replay::Args),
+    /// Live QoS 1 from publishers to subscribers, each pair on a topic of its own
+    Pairs(pairs::Args),
+    /// Print the rows that the other commands wrote as one table
+    Table(table::Args),
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => say(io::stderr(), &format!("rewindmq-bench: {error}\n"), ExitCode::FAILURE),
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode, BenchError> {
+    match command {
+        Command::Ingest(args) => scenario(&args.target, ingest::run(&args)),
+        Command::Replay(args) => scenario(&args.target, replay::run(&args)),
+        Command::Pairs(args) => scenario(&args.target, pairs::run(&args)),
+        Command::Table(args) => Ok(say(io::stdout(), &table::run(&args)?, ExitCode::SUCCESS)),
+    }
+}
+
+/// Runs a scenario on one thread and keeps its row; a message that went wrong is a failure.
+fn scenario(target: &Target, run: impl Future<Output = Result<Row, BenchError>>) -> Result<ExitCode, BenchError> {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(BenchError::io("cannot start a runtime"))?;
+    let row = runtime.block_on(run)?;
+    table::append(&target.rows, &row)?;
+    if row.faults.is_none() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let text = format!("rewindmq-bench: {}: {}\n", row.scenario, row.faults);
+    Ok(say(io::stderr(), &text, ExitCode::FAILURE))
+}
+
+/// Writes a text; one that cannot be written is a failure.
+fn say(mut to: impl Write, text: &str, code: ExitCode) -> ExitCode {
+    to.write_all(text.as_bytes()).map_or(ExitCode::FAILURE, |()| code)
+}

@@ -1,0 +1,29 @@
+//! Which broker a scenario loads, and where its row goes.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What every scenario needs to know.
+#[derive(Debug, clap::Args)]
+pub struct Target {
+    /// Address of the broker
+    #[arg(long, value_name = "ADDR")]
+    pub broker: SocketAddr,
+    /// Process of the broker, whose CPU time and memory are read
+    #[arg(long)]
+    pub pid: u32,
+    /// File to which the row is appended
+    #[arg(long, value_name = "FILE")]
+    pub rows: PathBuf,
+    /// Seconds after which the scenario is given up
+    #[arg(long, value_name = "SECS", default_value_t = 300)]
+    pub timeout: u64,
+}
+
+impl Target {
+    /// How long the scenario may take.
+    pub fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+}

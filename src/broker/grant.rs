@@ -1,0 +1,261 @@
+//! What a good SUBSCRIBE filter becomes: a plain, shared, replay or group subscription, with its cursor.
+
+use std::sync::{Arc, Weak};
+
+use super::client::{Client, GroupMembership, Subscription};
+use super::cursors::{CursorKey, Saved};
+use super::group::Group;
+use super::replay::{ReplayCursor, ReplaySubscription};
+use super::route::{Member, Target};
+use super::subscribe::{Granted, Refusal, Request};
+use super::subscription::SubscriptionOptions;
+use super::{Broker, LogTag};
+use crate::cursor::Start;
+use crate::log::{Command, Event, LogError, Origin, StartAt};
+use crate::router::ShareGroup;
+use crate::topic::TopicFilter;
+use crate::types::{QoS, ReasonCode, Sequence, Timestamp};
+
+impl Broker {
+    pub(super) fn grant(&self, client: &mut Client, request: &Request, now: Timestamp) -> Result<Granted, Refusal> {
+        let known = client.subscriptions.contains_key(&request.path);
+        let limit = self.config.session.max_subscriptions.unwrap_or(u64::MAX);
+        if !known && client.subscriptions.len() as u64 >= limit {
+            return Err(Refusal {
+                reason: ReasonCode::QuotaExceeded,
+                why: format!("a session may have {limit} subscriptions (session.max_subscriptions)"),
+            });
+        }
+        match (&request.start, &request.path.group) {
+            (None, None) => Ok(self.subscribe_live(client, request)),
+            (None, Some(group)) => Ok(self.subscribe_share(client, request, group)),
+            (Some(start), None) => self.subscribe_replay(client, request, start, now),
+            (Some(start), Some(group)) => self.subscribe_group(client, request, group, start, now),
+        }
+    }
+
+    fn subscribe_live(&self, client: &mut Client, request: &Request) -> Granted {
+        let known = matches!(client.subscriptions.get(&request.path), Some(Subscription::Live));
+        if !known {
+            self.leave(client, &request.path);
+        }
+        let target = Target::Live(client.outbox.clone(), request.options);
+        self.router
+            .insert(&request.path.filter, client.outbox.subscriber, target);
+        client.subscriptions.insert(request.path.clone(), Subscription::Live);
+        Granted::plain(request.options.qos, !known)
+    }
+
+    fn subscribe_share(&self, client: &mut Client, request: &Request, name: &str) -> Granted {
+        let known = matches!(client.subscriptions.get(&request.path), Some(Subscription::Share));
+        if !known {
+            self.leave(client, &request.path);
+        }
+        let member = Member {
+            outbox: client.outbox.clone(),
+            options: request.options,
+        };
+        self.groups.join_share(
+            name,
+            &request.path.filter,
+            member,
+            |subscriber| {
+                let group = Arc::new(ShareGroup::new(self.strategy(name)));
+                self.router
+                    .insert(&request.path.filter, subscriber, Target::Share(group.clone()));
+                group
+            },
+            &self.router,
+        );
+        client.subscriptions.insert(request.path.clone(), Subscription::Share);
+        Granted::plain(request.options.qos, !known)
+    }
+
+    fn subscribe_replay(
+        &self,
+        client: &mut Client,
+        request: &Request,
+        start: &Start,
+        now: Timestamp,
+    ) -> Result<Granted, Refusal> {
+        let filter = &request.path.filter;
+        if !request.reset_cursor
+            && let Some(Subscription::Replay(key)) = client.subscriptions.get(&request.path)
+            && let Some(replay) = client.replays.iter_mut().find(|replay| replay.key == *key)
+        {
+            replay.options = request.options;
+            let pending = replay.pending(&self.reader);
+            return Ok(Granted {
+                qos: request.options.qos,
+                is_new: false,
+                command: None,
+                replay: Some((true, pending)),
+            });
+        }
+        let cursor_key = CursorKey::client(client.session.client_id(), filter);
+        let own = client.session.client_id().clone();
+        let no_local = request.options.no_local;
+        let deliverable =
+            |event: &Event| !event.message.is_expired(now) && (!no_local || event.message.publisher() != Some(&own));
+        let is_new = !client.subscriptions.contains_key(&request.path);
+        self.leave(client, &request.path);
+        let (saved, command, resumed) = self.open_cursor(
+            &cursor_key,
+            filter,
+            start,
+            request.reset_cursor,
+            deliverable,
+            client,
+            now,
+        )?;
+        let key = client.new_key();
+        let cursor = ReplayCursor::new(cursor_key, saved);
+        let holder: Weak<ReplayCursor> = Arc::downgrade(&cursor);
+        self.cursors.hold(cursor.key(), holder);
+        self.router.insert(
+            filter,
+            client.outbox.subscriber,
+            Target::Replay(client.outbox.clone(), key),
+        );
+        // Whatever was routed before the router knew of the lane is committed by now: the log has it.
+        client.outbox.open_lane(key, self.reader.watermark());
+        let replay = ReplaySubscription::new(key, filter, cursor, request.options, &self.reader);
+        let pending = replay.pending(&self.reader);
+        client.replays.push(replay);
+        client
+            .subscriptions
+            .insert(request.path.clone(), Subscription::Replay(key));
+        Ok(Granted {
+            qos: request.options.qos,
+            is_new,
+            command,
+            replay: Some((resumed, pending)),
+        })
+    }
+
+    fn subscribe_group(
+        &self,
+        client: &mut Client,
+        request: &Request,
+        name: &str,
+        start: &Start,
+        now: Timestamp,
+    ) -> Result<Granted, Refusal> {
+        let options = SubscriptionOptions {
+            qos: request.options.qos.min(QoS::AtLeastOnce),
+            ..request.options
+        };
+        if !request.reset_cursor
+            && let Some(Subscription::Group(key)) = client.subscriptions.get(&request.path)
+            && let Some(membership) = client.groups.iter_mut().find(|membership| membership.key == *key)
+        {
+            membership.options = options;
+            return Ok(Granted {
+                qos: options.qos,
+                is_new: false,
+                command: None,
+                replay: Some((true, None)),
+            });
+        }
+        let filter = &request.path.filter;
+        let cursor_key = CursorKey::group(name, filter);
+        self.leave(client, &request.path);
+        let mut command = None;
+        let mut resumed = true;
+        let group = self.groups.join_replay(
+            &cursor_key,
+            &client.outbox,
+            request.reset_cursor,
+            |subscriber| {
+                let alive = |event: &Event| !event.message.is_expired(now);
+                let (saved, create, was_there) =
+                    self.open_cursor(&cursor_key, filter, start, request.reset_cursor, alive, client, now)?;
+                (command, resumed) = (create, was_there);
+                let max_bytes =
+                    usize::try_from(self.config.session.max_queued_bytes.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
+                let group = Group::new(
+                    subscriber,
+                    cursor_key.clone(),
+                    filter,
+                    saved,
+                    self.strategy(name),
+                    max_bytes,
+                    &self.reader,
+                );
+                self.router.insert(filter, subscriber, Target::Group(group.clone()));
+                group.routed(self.reader.watermark());
+                let holder: Weak<Group> = Arc::downgrade(&group);
+                self.cursors.hold(&cursor_key, holder);
+                Ok(group)
+            },
+            &self.router,
+        )?;
+        let Some(group) = group else {
+            return Err(Refusal::other(
+                "the group has other members: its cursor cannot be reset while they are subscribed",
+            ));
+        };
+        let key = client.new_key();
+        client.groups.push(GroupMembership { key, group, options });
+        client
+            .subscriptions
+            .insert(request.path.clone(), Subscription::Group(key));
+        Ok(Granted {
+            qos: options.qos,
+            is_new: true,
+            command,
+            replay: Some((resumed, None)),
+        })
+    }
+
+    /// The saved cursor, or a fresh one that starts where `start` says, with the command that makes it durable.
+    #[allow(clippy::too_many_arguments)]
+    fn open_cursor(
+        &self,
+        key: &CursorKey,
+        filter: &TopicFilter,
+        start: &Start,
+        reset: bool,
+        mut deliverable: impl FnMut(&Event) -> bool,
+        client: &Client,
+        now: Timestamp,
+    ) -> Result<(Saved, Option<Command>, bool), Refusal> {
+        if reset && let Some(command) = self.cursors.remove(key) {
+            self.submit(vec![(command, LogTag::None)]);
+        }
+        if let Some(saved) = self.cursors.take(key, now) {
+            return Ok((saved, None, true));
+        }
+        if !self.cursors.has_room(&key.owner) {
+            return Err(Refusal {
+                reason: ReasonCode::QuotaExceeded,
+                why: "too many cursors (store.max_cursors, store.max_cursors_per_client)".into(),
+            });
+        }
+        let origin = self.resolve(filter, start, now, &mut deliverable).map_err(|fault| {
+            tracing::error!(client = %client.client_id(), filter = filter.as_str(), %fault, "replay start not found");
+            Refusal::other(format!("the event store cannot be read: {fault}"))
+        })?;
+        let (saved, [origin, cursor]) = self.cursors.create(key.clone(), origin, now);
+        self.submit(vec![(origin, LogTag::None)]);
+        Ok((saved, Some(cursor), false))
+    }
+
+    fn resolve(
+        &self,
+        filter: &TopicFilter,
+        start: &Start,
+        now: Timestamp,
+        deliverable: &mut dyn FnMut(&Event) -> bool,
+    ) -> Result<Origin, LogError> {
+        let at = match *start {
+            Start::New => StartAt::New,
+            Start::First => StartAt::First,
+            Start::Last(count) => StartAt::Last(count),
+            Start::Sequence(sequence) => StartAt::Sequence(Sequence(sequence)),
+            Start::Time(time) => StartAt::Time(time),
+            Start::Delta(delta) => StartAt::Time(now.saturating_sub(delta)),
+        };
+        self.reader.resolve(filter, at, now, deliverable)
+    }
+}
