@@ -15,7 +15,7 @@ use rewindmq::types::{PacketId, QoS, ReasonCode, Version};
 /// How long anything may take before the test fails.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A connected client. Acknowledges nothing on its own but PUBREL.
+/// A connected client. It answers PUBREL and nothing else on its own.
 pub struct Client {
     stream: TcpStream,
     version: Version,
@@ -235,18 +235,16 @@ impl Client {
             max_packet_size: u32::MAX,
         };
         let decoded = codec::decode_from_server(&self.input[self.used..], self.version, &limits);
-        let Some((packet, len)) = decoded.expect("the broker writes what can be read") else {
+        let Some((decoded, len)) = decoded.expect("the broker writes what can be read") else {
             self.input.drain(..self.used);
             self.used = 0;
             return Ok(None);
         };
-        let received = owned(packet);
+        let received = owned(decoded);
         self.used += len;
-        if let Received::Packet(packet) = &received
-            && let Packet::PubRel(ack) = &**packet
-        {
-            let packet_id = ack.packet_id;
-            self.try_send(&Packet::PubComp(Ack::new(packet_id, ReasonCode::Success)))?;
+        if let Some(Packet::PubRel(ack)) = packet(&received) {
+            self.try_send(&Packet::PubComp(Ack::new(ack.packet_id, ReasonCode::Success)))?;
+            return self.decode();
         }
         Ok(Some(received))
     }
