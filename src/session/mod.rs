@@ -109,9 +109,10 @@ impl Session {
         self.inbound.unacknowledged()
     }
 
-    /// Forgets the in-flight messages of a subscription whose cursor goes on without this session.
+    /// Gives up the in-flight messages of a subscription whose cursor goes on without this session. Until the client
+    /// answers them they keep their packet identifiers and their places of Receive Maximum.
     pub fn forget_in_flight(&mut self, gone: impl Fn(Source) -> bool) {
-        self.outbound.forget(gone);
+        self.outbound.give_up(gone);
     }
 
     /// Writes a packet; leaves out reason strings and user properties where the client did not want them

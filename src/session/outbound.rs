@@ -22,6 +22,10 @@ pub(super) enum Stage {
 pub(super) struct InFlight {
     pub delivery: Delivery,
     pub stage: Stage,
+    /// Whether it holds a place of this connection's Receive Maximum.
+    pub counted: bool,
+    /// Whether another member of its group gets it; here only its packet identifier is in use until the client answers.
+    given_up: bool,
     order: u64,
 }
 
@@ -60,7 +64,14 @@ impl Outbound {
         };
         let order = self.next_order;
         self.next_order += 1;
-        let earlier = self.in_flight.insert(packet_id, InFlight { delivery, stage, order });
+        let entry = InFlight {
+            delivery,
+            stage,
+            counted: true,
+            given_up: false,
+            order,
+        };
+        let earlier = self.in_flight.insert(packet_id, entry);
         debug_assert!(earlier.is_none(), "a packet identifier is used once at a time");
     }
 
@@ -83,6 +94,10 @@ impl Outbound {
 
     /// Everything in flight is to be sent again, in the original order [MQTT-4.4.0-1], [MQTT-4.6.0-1].
     pub fn plan_resend(&mut self) {
+        self.in_flight.retain(|_, entry| !entry.given_up);
+        for entry in self.in_flight.values_mut() {
+            entry.counted = false;
+        }
         let mut all: Vec<(u64, PacketId)> = self.in_flight.iter().map(|(id, entry)| (entry.order, *id)).collect();
         all.sort_unstable();
         self.resend = all.into_iter().map(|(_, id)| id).collect();
@@ -103,6 +118,13 @@ impl Outbound {
         self.resend.pop_front();
     }
 
+    /// Gives up what `gone` names: the client still answers it, but it is not sent again.
+    pub fn give_up(&mut self, gone: impl Fn(Source) -> bool) {
+        for entry in self.in_flight.values_mut() {
+            entry.given_up |= gone(entry.delivery.source);
+        }
+    }
+
     /// How many messages in flight come from such a source.
     pub fn count(&self, such: impl Fn(Source) -> bool) -> usize {
         self.in_flight
@@ -111,7 +133,7 @@ impl Outbound {
             .count()
     }
 
-    /// Forgets what `gone` names; for groups, whose messages go to other members.
+    /// Forgets what `gone` names; for groups, whose messages go to other members when the connection is lost.
     pub fn forget(&mut self, gone: impl Fn(Source) -> bool) {
         self.in_flight.retain(|_, entry| !gone(entry.delivery.source));
     }

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::inbound::Arrival;
-use super::outbound::Stage;
+use super::outbound::{InFlight, Stage};
 use super::{Fault, PublishOutcome, PublishToken, Session, Source};
 use crate::codec::{Ack, Disconnect, Packet, Publish, Subscribe, Unsubscribe};
 use crate::types::{PacketId, QoS, ReasonCode, Version};
@@ -168,7 +168,7 @@ impl Session {
 
     fn handle_puback(&mut self, ack: &Ack) -> Action<'static> {
         match self.outbound.remove_at(ack.packet_id, Stage::Acknowledge) {
-            Some(done) => self.finished(done.delivery.source),
+            Some(done) => self.finished(&done),
             None => Action::None,
         }
     }
@@ -176,7 +176,7 @@ impl Session {
     fn handle_pubrec(&mut self, ack: &Ack) -> Action<'static> {
         if ack.reason.is_error() {
             return match self.outbound.remove_at(ack.packet_id, Stage::Receive) {
-                Some(done) => self.finished(done.delivery.source),
+                Some(done) => self.finished(&done),
                 None => Action::None,
             };
         }
@@ -193,13 +193,16 @@ impl Session {
 
     fn handle_pubcomp(&mut self, ack: &Ack) -> Action<'static> {
         match self.outbound.remove_at(ack.packet_id, Stage::Complete) {
-            Some(done) => self.finished(done.delivery.source),
+            Some(done) => self.finished(&done),
             None => Action::None,
         }
     }
 
-    fn finished(&mut self, source: Source) -> Action<'static> {
-        self.link.give_back_quota();
+    fn finished(&mut self, done: &InFlight) -> Action<'static> {
+        if done.counted {
+            self.link.give_back_quota();
+        }
+        let source = done.delivery.source;
         if source.has_cursor() {
             Action::Acked(source)
         } else {

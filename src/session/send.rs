@@ -68,10 +68,16 @@ impl Session {
             let Some(entry) = self.outbound.get_mut(packet_id) else {
                 break;
             };
-            if entry.stage == Stage::Complete {
-                self.write(Packet::PubRel(Ack::new(packet_id, ReasonCode::Success)));
-            } else if self.link.send_quota == 0 {
+            let is_release = entry.stage == Stage::Complete;
+            // A PUBREL is sent however little the client takes, but what it completes is still being processed there.
+            let counted = self.link.send_quota > 0;
+            if !counted && !is_release {
                 break;
+            }
+            entry.counted = counted;
+            self.link.send_quota -= u16::from(counted);
+            if is_release {
+                self.write(Packet::PubRel(Ack::new(packet_id, ReasonCode::Success)));
             } else {
                 let delivery = entry.delivery.clone();
                 done.extend(self.resend_publish(packet_id, &delivery, now));
@@ -90,9 +96,9 @@ impl Session {
         // Its delivery was begun in time, so it is completed even past its expiry.
         let expiry_secs = delivery.message.remaining_expiry(now).unwrap_or(Some(1));
         if self.write_publish(delivery, Some(packet_id), true, expiry_secs) {
-            self.link.send_quota -= 1;
             return None;
         }
+        self.link.give_back_quota();
         self.outbound.remove(packet_id);
         Some(delivery.source)
     }
@@ -133,15 +139,22 @@ impl Session {
             event,
         };
         let limit = options.client_maximum_packet_size as usize;
-        if limit < u32::MAX as usize && codec::delivery_len(&wire, options.version) > limit {
-            wire.event = None;
-            if codec::delivery_len(&wire, options.version) > limit {
-                return false;
+        let too_large = |wire: &_| limit < u32::MAX as usize && codec::delivery_len(wire, options.version) > limit;
+        if too_large(&wire) {
+            // An alias that is only introduced here can wait.
+            wire.topic_alias = topic.alias.filter(|_| !topic.send_topic);
+            if too_large(&wire) {
+                wire.event = None;
+                if too_large(&wire) {
+                    return false;
+                }
             }
         }
         codec::encode_delivery(&wire, options.version, &mut self.out);
         self.packets_written += 1;
-        self.link.remember_alias(message.topic(), topic);
+        if wire.topic_alias.is_some() {
+            self.link.remember_alias(message.topic(), topic);
+        }
         true
     }
 }

@@ -1,0 +1,17 @@
+//! Tests of the broker with its sockets, in this process where its store or its shutdown must be in hand, and as the
+//! program where it is killed. Each test has its own broker and, where it needs one, its own folder.
+
+mod client;
+mod cursors;
+mod flag;
+mod groups;
+mod join;
+mod kill;
+mod limits;
+mod program;
+mod routing;
+mod seed;
+mod server;
+mod slow;
+mod store_failures;
+mod wills;
