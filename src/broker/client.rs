@@ -11,6 +11,7 @@ use super::group::Group;
 use super::outbox::Outbox;
 use super::replay::ReplaySubscription;
 use super::subscription::SubscriptionOptions;
+use super::tally::Tally;
 use super::turn::Turn;
 use super::unwritten::Unwritten;
 use super::will::Will;
@@ -42,6 +43,7 @@ pub struct Client {
     pub(super) session_expiry_secs: u32,
     pub(super) assigned_id: bool,
     pub(super) turn: Turn,
+    pub(super) tally: Tally,
 }
 
 /// What names a subscription within a session.

@@ -52,6 +52,7 @@ impl Broker {
         let client_id = client.session.client_id().clone();
         outbox.set_connected(false);
         self.detach(&mut client);
+        client.tally.flush(&self.metrics);
         let mut turn = std::mem::take(&mut client.turn);
         if client.session_expiry_secs == 0 {
             self.end_session(client, will, now, &mut turn);

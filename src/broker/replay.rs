@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::cursors::{CursorHolder, CursorKey, CursorTable, Saved};
 use super::outbox::{LaneItem, Outbox};
 use super::subscription::SubscriptionOptions;
+use super::tally::Tally;
 use super::unwritten::Unwritten;
 use super::{BATCH_BYTES, BATCH_RECORDS, BATCHES_PER_TURN};
 use crate::cursor::AckFloor;
@@ -65,25 +66,11 @@ impl ReplayCursor {
         });
     }
 
-    fn sent(self: &Arc<Self>, position: Position, table: &CursorTable) {
-        self.change(table, |acks| acks.sent(position));
-    }
-
-    fn skip_to(self: &Arc<Self>, position: Position, table: &CursorTable) {
-        self.change(table, |acks| acks.skip_to(position));
-    }
-
     /// Deliveries that were not written before the connection was gone; they are sent again.
     pub fn released(self: &Arc<Self>, position: Position, table: &CursorTable) {
         self.change(table, |acks| {
             acks.released(position);
         });
-    }
-
-    /// Whether the event at a position is still to be sent.
-    fn wants(&self, position: Position) -> bool {
-        let state = self.lock();
-        position > state.acks.read_to() || state.acks.is_released(position)
     }
 
     fn next_released(&self) -> Option<Position> {
@@ -161,6 +148,8 @@ pub struct PumpContext<'a> {
     pub table: &'a CursorTable,
     /// Where things are counted.
     pub metrics: &'a Metrics,
+    /// Where deliveries are counted.
+    pub(super) tally: &'a mut Tally,
     /// QoS 0 deliveries that count as acknowledged once the output is written.
     pub(super) unwritten: &'a mut Unwritten,
     /// The time.
@@ -264,33 +253,43 @@ impl ReplaySubscription {
 
     /// Sends the buffer; `false` if the client or the output takes no more now.
     fn drain_buffer(&mut self, context: &mut PumpContext<'_>) -> bool {
+        if self.buffer.is_empty() && !(self.behind && self.scanned_to > self.cursor.read_to()) {
+            return true;
+        }
+        let cursor = self.cursor.clone();
+        let mut drained = false;
+        cursor.change(context.table, |acks| drained = self.drain_into(acks, context));
+        drained
+    }
+
+    fn drain_into(&mut self, acks: &mut AckFloor, context: &mut PumpContext<'_>) -> bool {
         while let Some(item) = self.buffer.front() {
             if context.session.output().len() >= context.output_limit {
                 return false;
             }
-            let qos = self.options.qos.min(item.message.qos());
-            let wanted = item.stored.is_none_or(|stored| self.cursor.wants(stored.position));
+            let wanted = item
+                .stored
+                .is_none_or(|Stored { position, .. }| position > acks.read_to() || acks.is_released(position));
             let own = self.options.no_local && item.message.publisher() == Some(context.session.client_id());
             if wanted && !own {
-                if !context.session.can_send(qos) {
+                if !context.session.can_send(self.options.qos.min(item.message.qos())) {
                     return false;
                 }
-                let item = item.clone();
-                if !self.send(item, context) {
+                if !self.send(item, acks, context) {
                     return false;
                 }
             }
             if let Some(stored) = self.buffer.pop_front().and_then(|item| item.stored) {
-                self.cursor.skip_to(stored.position, context.table);
+                acks.skip_to(stored.position);
             }
         }
-        if self.behind && self.scanned_to > self.cursor.read_to() {
-            self.cursor.skip_to(self.scanned_to, context.table);
+        if self.behind {
+            acks.skip_to(self.scanned_to);
         }
         true
     }
 
-    fn send(&mut self, item: LaneItem, context: &mut PumpContext<'_>) -> bool {
+    fn send(&self, item: &LaneItem, acks: &mut AckFloor, context: &mut PumpContext<'_>) -> bool {
         let source = match item.stored {
             Some(stored) => Source::Replay(self.key, stored.position),
             None => Source::Live,
@@ -301,36 +300,33 @@ impl ReplaySubscription {
             time: stored.time,
             redelivered: stored.position <= self.redelivered_to,
         });
-        let qos = delivery.qos;
-        if delivery.event.is_some_and(|event| event.redelivered) {
-            context.metrics.redeliveries.increment(1);
-        }
-        match context.session.send(delivery, context.now) {
-            Sent::Written => {
-                context.metrics.deliveries.of(DeliveryKind::Replay).increment(1);
-                context.metrics.messages_sent.of(qos).increment(1);
+        let (qos, redelivered) = (delivery.qos, delivery.event.is_some_and(|event| event.redelivered));
+        let sent = context.session.send(delivery, context.now);
+        match (sent, item.stored) {
+            (Sent::Blocked(_), _) => return false,
+            (Sent::Written, stored) => {
                 context
-                    .metrics
-                    .message_bytes_sent
-                    .increment(item.message.payload().len() as u64);
-                if let Some(stored) = item.stored {
-                    self.cursor.sent(stored.position, context.table);
+                    .tally
+                    .sent(DeliveryKind::Replay, qos, item.message.payload().len());
+                if redelivered {
+                    context.tally.redelivered();
+                }
+                if let Some(stored) = stored {
+                    acks.sent(stored.position);
                     if qos == QoS::AtMostOnce {
                         context.unwritten.push(source, context.session.output().len());
                     }
                 }
-                true
             }
-            Sent::Dropped(reason) => {
+            (Sent::Dropped(reason), stored) => {
                 context.metrics.dropped.of(metric_reason(reason)).increment(1);
-                if let Some(stored) = item.stored {
+                if let Some(stored) = stored {
                     // One that was sent before is given up; a fresh one is skipped.
-                    self.cursor.acked(stored.position, context.table);
+                    acks.acked(stored.position);
                 }
-                true
             }
-            Sent::Blocked(_) => false,
         }
+        true
     }
 
     /// Reads again what was sent and not written. What is not in the log any more is given up.
