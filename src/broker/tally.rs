@@ -8,9 +8,9 @@ use crate::types::QoS;
 pub struct Tally {
     deliveries: [u64; 3],
     sent: [u64; 3],
-    sent_bytes: u64,
+    sent_bytes: [u64; 3],
     received: [u64; 3],
-    received_bytes: u64,
+    received_bytes: [u64; 3],
     redelivered: u64,
 }
 
@@ -19,7 +19,7 @@ impl Tally {
     pub fn sent(&mut self, kind: DeliveryKind, qos: QoS, payload_bytes: usize) {
         self.deliveries[kind as usize] += 1;
         self.sent[qos as usize] += 1;
-        self.sent_bytes += payload_bytes as u64;
+        self.sent_bytes[qos as usize] += payload_bytes as u64;
     }
 
     /// A message that was sent before and not acknowledged went into the output.
@@ -30,7 +30,7 @@ impl Tally {
     /// A PUBLISH came.
     pub fn received(&mut self, qos: QoS, payload_bytes: usize) {
         self.received[qos as usize] += 1;
-        self.received_bytes += payload_bytes as u64;
+        self.received_bytes[qos as usize] += payload_bytes as u64;
     }
 
     /// Hands the counts over and begins anew.
@@ -42,9 +42,12 @@ impl Tally {
         for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
             add(metrics.messages_sent.of(qos), counts.sent[qos as usize]);
             add(metrics.messages_received.of(qos), counts.received[qos as usize]);
+            add(metrics.message_bytes_sent.of(qos), counts.sent_bytes[qos as usize]);
+            add(
+                metrics.message_bytes_received.of(qos),
+                counts.received_bytes[qos as usize],
+            );
         }
-        add(&metrics.message_bytes_sent, counts.sent_bytes);
-        add(&metrics.message_bytes_received, counts.received_bytes);
         add(&metrics.redeliveries, counts.redelivered);
     }
 }

@@ -38,11 +38,11 @@ pub struct Metrics {
     /// PUBLISH packets received, by QoS.
     pub messages_received: Family<QoS>,
     /// Payload bytes of the PUBLISH packets received.
-    pub message_bytes_received: Counter,
+    pub message_bytes_received: Family<QoS>,
     /// PUBLISH packets sent, by QoS.
     pub messages_sent: Family<QoS>,
     /// Payload bytes of the PUBLISH packets sent.
-    pub message_bytes_sent: Counter,
+    pub message_bytes_sent: Family<QoS>,
     /// Messages given to sessions.
     pub deliveries: Family<DeliveryKind>,
     /// Messages that somebody did not get.
@@ -110,14 +110,14 @@ impl Metrics {
             bytes_received: to.counter("rewindmq_bytes_received_total", "Bytes read from MQTT connections."),
             bytes_sent: to.counter("rewindmq_bytes_sent_total", "Bytes written to MQTT connections."),
             messages_received: to.family("rewindmq_messages_received_total", "PUBLISH packets received, by QoS."),
-            message_bytes_received: to.counter(
+            message_bytes_received: to.family(
                 "rewindmq_message_bytes_received_total",
-                "Payload bytes of the PUBLISH packets received.",
+                "Payload bytes of the PUBLISH packets received, by QoS.",
             ),
             messages_sent: to.family("rewindmq_messages_sent_total", "PUBLISH packets sent, by QoS."),
-            message_bytes_sent: to.counter(
+            message_bytes_sent: to.family(
                 "rewindmq_message_bytes_sent_total",
-                "Payload bytes of the PUBLISH packets sent.",
+                "Payload bytes of the PUBLISH packets sent, by QoS.",
             ),
             deliveries: to.family(
                 "rewindmq_deliveries_total",
