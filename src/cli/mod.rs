@@ -29,7 +29,7 @@ pub struct Args {
     /// Configuration file [default: none, or what REWINDMQ_CONFIG names]
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Listen for MQTT clients here instead (PORT for loopback, :PORT, HOST:PORT, [IPV6]:PORT); repeatable
+    /// Listen for MQTT clients here instead (PORT for loopback, :PORT, HOST:PORT, or an IPv6 address in brackets and :PORT); repeatable
     #[arg(short, long, value_name = "ADDR")]
     pub listen: Vec<Address>,
     /// Serve /metrics here instead
