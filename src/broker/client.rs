@@ -11,6 +11,7 @@ use super::group::Group;
 use super::outbox::Outbox;
 use super::replay::ReplaySubscription;
 use super::subscription::SubscriptionOptions;
+use super::tally::Tally;
 use super::turn::Turn;
 use super::unwritten::Unwritten;
 use super::will::Will;
@@ -42,6 +43,7 @@ pub struct Client {
     pub(super) session_expiry_secs: u32,
     pub(super) assigned_id: bool,
     pub(super) turn: Turn,
+    pub(super) tally: Tally,
 }
 
 /// What names a subscription within a session.
@@ -89,9 +91,10 @@ impl Client {
         &self.outbox
     }
 
-    /// Whether the connection should not read now: too many messages of the client wait for their commit.
-    pub fn is_busy(&self) -> bool {
-        self.commits_awaited >= MAX_COMMITS_AWAITED
+    /// Whether packets of the client are handled now: not while too many of its messages wait for their commit, nor while
+    /// it does not read the answers.
+    pub fn takes_input(&mut self) -> bool {
+        self.commits_awaited < MAX_COMMITS_AWAITED && self.session.output().len() < MAX_UNREAD_BYTES
     }
 
     /// Writes a packet.
@@ -107,3 +110,5 @@ impl Client {
 
 /// PUBLISH packets of one client that may be on their way through the log.
 const MAX_COMMITS_AWAITED: usize = 4096;
+/// Output that may wait for a client that does not read, bytes, before its packets wait as well.
+const MAX_UNREAD_BYTES: usize = 256 << 10;

@@ -298,5 +298,6 @@ fn new_client(session: Session, outbox: Arc<Outbox>) -> Client {
         session_expiry_secs: 0,
         assigned_id: false,
         turn: Turn::default(),
+        tally: Default::default(),
     }
 }

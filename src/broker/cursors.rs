@@ -126,10 +126,13 @@ impl CursorTable {
         Some(entry.saved.clone())
     }
 
-    /// Whether one more cursor of this owner fits.
-    pub fn has_room(&self, owner: &CursorOwner) -> bool {
+    /// Whether the cursor is there, or one more of its owner fits.
+    pub fn has_room(&self, key: &CursorKey) -> bool {
         let inner = self.lock();
-        let of_owner = inner.owners.get(owner).copied().unwrap_or(0);
+        if inner.entries.contains_key(key) {
+            return true;
+        }
+        let of_owner = inner.owners.get(&key.owner).copied().unwrap_or(0);
         below(inner.entries.len() as u64, self.limits.max) && below(of_owner, self.limits.max_per_owner)
     }
 
@@ -317,10 +320,12 @@ impl Inner {
             owner: record.owner.clone(),
             filter: record.filter.clone(),
         };
+        // A cursor that nobody moves any more was put back with its last place.
         let entry = self
             .entries
             .get_mut(&key)
-            .filter(|entry| entry.saved.record.id == record.id)?;
+            .filter(|entry| entry.saved.record.id == record.id && entry.in_use)
+            .filter(|entry| entry.saved.record.floor <= record.floor)?;
         record.used = now;
         entry.saved.record = record.clone();
         Some(Command::SaveCursor(Box::new(record)))
@@ -397,12 +402,12 @@ mod tests {
         for filter in ["a", "b"] {
             table.create(key("c", filter), origin(), at(0));
         }
-        assert!(!table.has_room(&key("c", "x").owner));
-        assert!(table.has_room(&key("d", "x").owner));
+        assert!(!table.has_room(&key("c", "x")));
+        assert!(table.has_room(&key("d", "x")));
         table.create(key("d", "a"), origin(), at(0));
-        assert!(!table.has_room(&key("e", "x").owner));
+        assert!(!table.has_room(&key("e", "x")));
         assert!(table.remove(&key("c", "a")).is_some());
-        assert!(table.has_room(&key("c", "x").owner));
+        assert!(table.has_room(&key("c", "x")));
     }
 
     #[test]

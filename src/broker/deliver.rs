@@ -117,7 +117,7 @@ impl Broker {
             };
             let (qos, bytes) = (delivery.qos, delivery.message.payload().len());
             match client.session.send(delivery, now) {
-                Sent::Written => self.count_sent(kind, qos, bytes),
+                Sent::Written => client.tally.sent(kind, qos, bytes),
                 Sent::Dropped(reason) => self.metrics.dropped.of(metric_reason(reason)).increment(1),
                 Sent::Blocked(delivery) => {
                     client.held.push_front(delivery);
@@ -125,12 +125,6 @@ impl Broker {
                 }
             }
         }
-    }
-
-    pub(super) fn count_sent(&self, kind: DeliveryKind, qos: QoS, payload_bytes: usize) {
-        self.metrics.deliveries.of(kind).increment(1);
-        self.metrics.messages_sent.of(qos).increment(1);
-        self.metrics.message_bytes_sent.increment(payload_bytes as u64);
     }
 
     fn pump_replays(&self, client: &mut Client, now: Timestamp) -> Result<Pumped, LogError> {
@@ -141,6 +135,7 @@ impl Broker {
             reader: &self.reader,
             table: &self.cursors,
             metrics: &self.metrics,
+            tally: &mut client.tally,
             unwritten: &mut client.unwritten,
             now,
             output_limit: OUTPUT_LIMIT,
@@ -199,8 +194,10 @@ impl Broker {
             match client.session.send(delivery, now) {
                 Sent::Written => {
                     progress = true;
-                    self.count_sent(DeliveryKind::Replay, qos, bytes);
-                    self.metrics.redeliveries.increment(u64::from(assigned.redelivered));
+                    client.tally.sent(DeliveryKind::Replay, qos, bytes);
+                    if assigned.redelivered {
+                        client.tally.redelivered();
+                    }
                     if qos == QoS::AtMostOnce {
                         client.unwritten.push(source, client.session.output().len());
                     }

@@ -9,7 +9,7 @@ use super::outbox::Item;
 use super::turn::Turn;
 use crate::codec::Disconnect;
 use crate::metrics::DropReason;
-use crate::session::Fault;
+use crate::session::{Fault, Source};
 use crate::types::{QoS, ReasonCode, Timestamp, Version};
 
 /// Why a connection ended.
@@ -52,6 +52,7 @@ impl Broker {
         let client_id = client.session.client_id().clone();
         outbox.set_connected(false);
         self.detach(&mut client);
+        client.tally.flush(&self.metrics);
         let mut turn = std::mem::take(&mut client.turn);
         if client.session_expiry_secs == 0 {
             self.end_session(client, will, now, &mut turn);
@@ -76,7 +77,9 @@ impl Broker {
     /// Leaves everything behind in the state that the next connection, or other members of groups, go on from.
     fn detach(&self, client: &mut Client) {
         client.session.connection_lost();
-        client.unwritten = Default::default();
+        for source in client.unwritten.take() {
+            self.released(client, source);
+        }
         let mut unsent = std::mem::take(&mut client.held);
         unsent.append(&mut client.waiting);
         unsent.retain(|delivery| delivery.qos != QoS::AtMostOnce);
@@ -92,6 +95,16 @@ impl Broker {
         }
         // Nobody waits for these SUBACKs any more; what they subscribed stays.
         client.acks.clear();
+    }
+
+    /// A delivery with a cursor did not reach the socket: it is to be sent again. A group gives all that its lost member
+    /// had to others anyway.
+    fn released(&self, client: &Client, source: Source) {
+        if let Source::Replay(key, position) = source
+            && let Some(replay) = client.replays.iter().find(|replay| replay.key == key)
+        {
+            replay.cursor().released(position, &self.cursors);
+        }
     }
 
     /// Hands over what a turn has gathered.

@@ -12,9 +12,20 @@ use super::subscription::SubscriptionOptions;
 use super::{Broker, LogTag};
 use crate::cursor::Start;
 use crate::log::{Command, Event, LogError, Origin, StartAt};
-use crate::router::ShareGroup;
+use crate::router::{ShareGroup, SubscriberId};
 use crate::topic::TopicFilter;
 use crate::types::{QoS, ReasonCode, Sequence, Timestamp};
+
+/// A cursor taken into use.
+struct Opened {
+    saved: Saved,
+    /// Changes that go to disk before the one that is awaited, in this order.
+    before: Vec<Command>,
+    /// The change that the SUBACK waits for.
+    awaited: Option<Command>,
+    /// Whether it was there before.
+    resumed: bool,
+}
 
 impl Broker {
     pub(super) fn grant(&self, client: &mut Client, request: &Request, now: Timestamp) -> Result<Granted, Refusal> {
@@ -95,21 +106,17 @@ impl Broker {
         let cursor_key = CursorKey::client(client.session.client_id(), filter);
         let own = client.session.client_id().clone();
         let no_local = request.options.no_local;
-        let deliverable =
+        let mut deliverable =
             |event: &Event| !event.message.is_expired(now) && (!no_local || event.message.publisher() != Some(&own));
         let is_new = !client.subscriptions.contains_key(&request.path);
+        // Opened first: a refusal leaves the subscription that is there as it is.
+        let opened = self.open_cursor(&cursor_key, request, start, &mut deliverable, now)?;
         self.leave(client, &request.path);
-        let (saved, command, resumed) = self.open_cursor(
-            &cursor_key,
-            filter,
-            start,
-            request.reset_cursor,
-            deliverable,
-            client,
-            now,
-        )?;
+        for command in opened.before {
+            client.turn.submit(command, LogTag::None);
+        }
         let key = client.new_key();
-        let cursor = ReplayCursor::new(cursor_key, saved);
+        let cursor = ReplayCursor::new(cursor_key, opened.saved);
         let holder: Weak<ReplayCursor> = Arc::downgrade(&cursor);
         self.cursors.hold(cursor.key(), holder);
         self.router.insert(
@@ -128,8 +135,8 @@ impl Broker {
         Ok(Granted {
             qos: request.options.qos,
             is_new,
-            command,
-            replay: Some((resumed, pending)),
+            command: opened.awaited,
+            replay: Some((opened.resumed, pending)),
         })
     }
 
@@ -159,42 +166,27 @@ impl Broker {
         }
         let filter = &request.path.filter;
         let cursor_key = CursorKey::group(name, filter);
+        let in_use =
+            || Refusal::other("the group has other members: its cursor is not reset while they are subscribed");
+        if request.reset_cursor && self.groups.has_others(&cursor_key, client.outbox.subscriber) {
+            return Err(in_use());
+        }
+        self.check_room(&cursor_key)?;
         self.leave(client, &request.path);
-        let mut command = None;
-        let mut resumed = true;
-        let group = self.groups.join_replay(
-            &cursor_key,
-            &client.outbox,
-            request.reset_cursor,
-            |subscriber| {
-                let alive = |event: &Event| !event.message.is_expired(now);
-                let (saved, create, was_there) =
-                    self.open_cursor(&cursor_key, filter, start, request.reset_cursor, alive, client, now)?;
-                (command, resumed) = (create, was_there);
-                let max_bytes =
-                    usize::try_from(self.config.session.max_queued_bytes.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-                let group = Group::new(
-                    subscriber,
-                    cursor_key.clone(),
-                    filter,
-                    saved,
-                    self.strategy(name),
-                    max_bytes,
-                    &self.reader,
-                );
-                self.router.insert(filter, subscriber, Target::Group(group.clone()));
-                group.routed(self.reader.watermark());
-                let holder: Weak<Group> = Arc::downgrade(&group);
-                self.cursors.hold(&cursor_key, holder);
-                Ok(group)
-            },
-            &self.router,
-        )?;
-        let Some(group) = group else {
-            return Err(Refusal::other(
-                "the group has other members: its cursor cannot be reset while they are subscribed",
-            ));
+        let (mut before, mut awaited, mut resumed) = (Vec::new(), None, true);
+        let make = |subscriber| {
+            let mut alive = |event: &Event| !event.message.is_expired(now);
+            let opened = self.open_cursor(&cursor_key, request, start, &mut alive, now)?;
+            (before, awaited, resumed) = (opened.before, opened.awaited, opened.resumed);
+            Ok(self.make_group(subscriber, &cursor_key, name, filter, opened.saved))
         };
+        let group = self
+            .groups
+            .join_replay(&cursor_key, &client.outbox, request.reset_cursor, make, &self.router)?
+            .ok_or_else(in_use)?;
+        for command in before {
+            client.turn.submit(command, LogTag::None);
+        }
         let key = client.new_key();
         client.groups.push(GroupMembership { key, group, options });
         client
@@ -203,42 +195,82 @@ impl Broker {
         Ok(Granted {
             qos: options.qos,
             is_new: true,
-            command,
+            command: awaited,
             replay: Some((resumed, None)),
         })
     }
 
-    /// The saved cursor, or a fresh one that starts where `start` says, with the command that makes it durable.
-    #[allow(clippy::too_many_arguments)]
+    fn make_group(
+        &self,
+        subscriber: SubscriberId,
+        key: &CursorKey,
+        name: &str,
+        filter: &TopicFilter,
+        saved: Saved,
+    ) -> Arc<Group> {
+        let max_bytes = self.config.session.max_queued_bytes.unwrap_or(u64::MAX);
+        let max_bytes = usize::try_from(max_bytes).unwrap_or(usize::MAX);
+        let group = Group::new(
+            subscriber,
+            key.clone(),
+            filter,
+            saved,
+            self.strategy(name),
+            max_bytes,
+            &self.reader,
+        );
+        self.router.insert(filter, subscriber, Target::Group(group.clone()));
+        group.routed(self.reader.watermark());
+        let holder: Weak<Group> = Arc::downgrade(&group);
+        self.cursors.hold(key, holder);
+        group
+    }
+
+    /// The saved cursor, or a fresh one that starts where `start` says.
     fn open_cursor(
         &self,
         key: &CursorKey,
-        filter: &TopicFilter,
+        request: &Request,
         start: &Start,
-        reset: bool,
-        mut deliverable: impl FnMut(&Event) -> bool,
-        client: &Client,
+        deliverable: &mut dyn FnMut(&Event) -> bool,
         now: Timestamp,
-    ) -> Result<(Saved, Option<Command>, bool), Refusal> {
-        if reset && let Some(command) = self.cursors.remove(key) {
-            self.submit(vec![(command, LogTag::None)]);
+    ) -> Result<Opened, Refusal> {
+        self.check_room(key)?;
+        let mut before = Vec::new();
+        if request.reset_cursor {
+            before.extend(self.cursors.remove(key));
         }
         if let Some(saved) = self.cursors.take(key, now) {
-            return Ok((saved, None, true));
-        }
-        if !self.cursors.has_room(&key.owner) {
-            return Err(Refusal {
-                reason: ReasonCode::QuotaExceeded,
-                why: "too many cursors (store.max_cursors, store.max_cursors_per_client)".into(),
+            return Ok(Opened {
+                saved,
+                before,
+                awaited: None,
+                resumed: true,
             });
         }
-        let origin = self.resolve(filter, start, now, &mut deliverable).map_err(|fault| {
-            tracing::error!(client = %client.client_id(), filter = filter.as_str(), %fault, "replay start not found");
+        let filter = &request.path.filter;
+        let origin = self.resolve(filter, start, now, deliverable).map_err(|fault| {
+            tracing::error!(filter = filter.as_str(), %fault, "replay start not found");
             Refusal::other(format!("the event store cannot be read: {fault}"))
         })?;
         let (saved, [origin, cursor]) = self.cursors.create(key.clone(), origin, now);
-        self.submit(vec![(origin, LogTag::None)]);
-        Ok((saved, Some(cursor), false))
+        before.push(origin);
+        Ok(Opened {
+            saved,
+            before,
+            awaited: Some(cursor),
+            resumed: false,
+        })
+    }
+
+    fn check_room(&self, key: &CursorKey) -> Result<(), Refusal> {
+        if self.cursors.has_room(key) {
+            return Ok(());
+        }
+        Err(Refusal {
+            reason: ReasonCode::QuotaExceeded,
+            why: "too many cursors (store.max_cursors, store.max_cursors_per_client)".into(),
+        })
     }
 
     fn resolve(

@@ -145,6 +145,11 @@ impl Group {
         (wake, state.subscribed.len())
     }
 
+    /// Whether anybody but this session is subscribed.
+    pub fn has_others(&self, subscriber: SubscriberId) -> bool {
+        self.lock().subscribed.iter().any(|other| *other != subscriber)
+    }
+
     /// A message arrived at the tail. Returns a member that can take it.
     pub fn arrived(&self, item: LaneItem) -> Option<Arc<Outbox>> {
         let mut state = self.lock();

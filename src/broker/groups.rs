@@ -80,6 +80,12 @@ impl Groups {
         Ok(Some(group))
     }
 
+    /// Whether anybody but this session is subscribed to a group with a cursor.
+    pub fn has_others(&self, key: &CursorKey, member: SubscriberId) -> bool {
+        let replays = self.replays.lock().unwrap_or_else(PoisonError::into_inner);
+        replays.get(key).is_some_and(|group| group.has_others(member))
+    }
+
     /// Leaves a group with a cursor. `last` is called, while nobody can join, if nobody is left.
     pub fn leave_replay(
         &self,

@@ -38,5 +38,6 @@ impl Broker {
         let mut turn = std::mem::take(&mut client.turn);
         self.flush(&mut turn);
         client.turn = turn;
+        client.tally.flush(&self.metrics);
     }
 }

@@ -20,6 +20,7 @@ mod rules;
 mod sessions;
 mod subscribe;
 mod subscription;
+mod tally;
 mod turn;
 mod unsubscribe;
 mod unwritten;

@@ -25,10 +25,9 @@ struct Refusal {
 impl Broker {
     /// Handles a PUBLISH: routes it at once, or sends it through the log.
     pub(super) fn publish(&self, client: &mut Client, incoming: Incoming<'_>, now: Timestamp) -> Result<(), Fault> {
-        self.metrics.messages_received.of(incoming.publish.qos).increment(1);
-        self.metrics
-            .message_bytes_received
-            .increment(incoming.publish.payload.len() as u64);
+        client
+            .tally
+            .received(incoming.publish.qos, incoming.publish.payload.len());
         match self.accept(client, &incoming, now) {
             Ok((message, keep)) => self.forward(client, message, keep, incoming.token),
             Err(refusal) => {

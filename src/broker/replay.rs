@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::cursors::{CursorHolder, CursorKey, CursorTable, Saved};
 use super::outbox::{LaneItem, Outbox};
 use super::subscription::SubscriptionOptions;
+use super::tally::Tally;
 use super::unwritten::Unwritten;
 use super::{BATCH_BYTES, BATCH_RECORDS, BATCHES_PER_TURN};
 use crate::cursor::AckFloor;
@@ -65,12 +66,15 @@ impl ReplayCursor {
         });
     }
 
-    fn sent(self: &Arc<Self>, position: Position, table: &CursorTable) {
-        self.change(table, |acks| acks.sent(position));
+    /// Deliveries that were not written before the connection was gone; they are sent again.
+    pub fn released(self: &Arc<Self>, position: Position, table: &CursorTable) {
+        self.change(table, |acks| {
+            acks.released(position);
+        });
     }
 
-    fn skip_to(self: &Arc<Self>, position: Position, table: &CursorTable) {
-        self.change(table, |acks| acks.skip_to(position));
+    fn next_released(&self) -> Option<Position> {
+        self.lock().acks.next_released()
     }
 
     fn read_to(&self) -> Position {
@@ -144,6 +148,8 @@ pub struct PumpContext<'a> {
     pub table: &'a CursorTable,
     /// Where things are counted.
     pub metrics: &'a Metrics,
+    /// Where deliveries are counted.
+    pub(super) tally: &'a mut Tally,
     /// QoS 0 deliveries that count as acknowledged once the output is written.
     pub(super) unwritten: &'a mut Unwritten,
     /// The time.
@@ -220,6 +226,10 @@ impl ReplaySubscription {
             if !self.drain_buffer(context) {
                 return Ok(Pumped::Idle);
             }
+            if let Some(first) = self.cursor.next_released() {
+                self.read_released(first, context)?;
+                continue;
+            }
             if self.behind {
                 if context.outbox.try_live(self.key, self.scanned_to) {
                     self.behind = false;
@@ -243,35 +253,43 @@ impl ReplaySubscription {
 
     /// Sends the buffer; `false` if the client or the output takes no more now.
     fn drain_buffer(&mut self, context: &mut PumpContext<'_>) -> bool {
+        if self.buffer.is_empty() && !(self.behind && self.scanned_to > self.cursor.read_to()) {
+            return true;
+        }
+        let cursor = self.cursor.clone();
+        let mut drained = false;
+        cursor.change(context.table, |acks| drained = self.drain_into(acks, context));
+        drained
+    }
+
+    fn drain_into(&mut self, acks: &mut AckFloor, context: &mut PumpContext<'_>) -> bool {
         while let Some(item) = self.buffer.front() {
             if context.session.output().len() >= context.output_limit {
                 return false;
             }
-            let qos = self.options.qos.min(item.message.qos());
-            let already_sent = item
+            let wanted = item
                 .stored
-                .is_some_and(|stored| stored.position <= self.cursor.read_to());
+                .is_none_or(|Stored { position, .. }| position > acks.read_to() || acks.is_released(position));
             let own = self.options.no_local && item.message.publisher() == Some(context.session.client_id());
-            if !already_sent && !own {
-                if !context.session.can_send(qos) {
+            if wanted && !own {
+                if !context.session.can_send(self.options.qos.min(item.message.qos())) {
                     return false;
                 }
-                let item = item.clone();
-                if !self.send(item, context) {
+                if !self.send(item, acks, context) {
                     return false;
                 }
             }
             if let Some(stored) = self.buffer.pop_front().and_then(|item| item.stored) {
-                self.cursor.skip_to(stored.position, context.table);
+                acks.skip_to(stored.position);
             }
         }
-        if self.behind && self.scanned_to > self.cursor.read_to() {
-            self.cursor.skip_to(self.scanned_to, context.table);
+        if self.behind {
+            acks.skip_to(self.scanned_to);
         }
         true
     }
 
-    fn send(&mut self, item: LaneItem, context: &mut PumpContext<'_>) -> bool {
+    fn send(&self, item: &LaneItem, acks: &mut AckFloor, context: &mut PumpContext<'_>) -> bool {
         let source = match item.stored {
             Some(stored) => Source::Replay(self.key, stored.position),
             None => Source::Live,
@@ -282,32 +300,58 @@ impl ReplaySubscription {
             time: stored.time,
             redelivered: stored.position <= self.redelivered_to,
         });
-        let qos = delivery.qos;
-        if delivery.event.is_some_and(|event| event.redelivered) {
-            context.metrics.redeliveries.increment(1);
-        }
-        match context.session.send(delivery, context.now) {
-            Sent::Written => {
-                context.metrics.deliveries.of(DeliveryKind::Replay).increment(1);
-                context.metrics.messages_sent.of(qos).increment(1);
+        let (qos, redelivered) = (delivery.qos, delivery.event.is_some_and(|event| event.redelivered));
+        let sent = context.session.send(delivery, context.now);
+        match (sent, item.stored) {
+            (Sent::Blocked(_), _) => return false,
+            (Sent::Written, stored) => {
                 context
-                    .metrics
-                    .message_bytes_sent
-                    .increment(item.message.payload().len() as u64);
-                if let Some(stored) = item.stored {
-                    self.cursor.sent(stored.position, context.table);
+                    .tally
+                    .sent(DeliveryKind::Replay, qos, item.message.payload().len());
+                if redelivered {
+                    context.tally.redelivered();
+                }
+                if let Some(stored) = stored {
+                    acks.sent(stored.position);
                     if qos == QoS::AtMostOnce {
                         context.unwritten.push(source, context.session.output().len());
                     }
                 }
-                true
             }
-            Sent::Dropped(reason) => {
+            (Sent::Dropped(reason), stored) => {
                 context.metrics.dropped.of(metric_reason(reason)).increment(1);
-                true
+                if let Some(stored) = stored {
+                    // One that was sent before is given up; a fresh one is skipped.
+                    acks.acked(stored.position);
+                }
             }
-            Sent::Blocked(_) => false,
         }
+        true
+    }
+
+    /// Reads again what was sent and not written. What is not in the log any more is given up.
+    fn read_released(&mut self, first: Position, context: &PumpContext<'_>) -> Result<(), LogError> {
+        self.scan.seek(Position(first.0.saturating_sub(1)));
+        let mut events: Vec<Event> = Vec::new();
+        let read_to = {
+            let state = self.cursor.lock();
+            let mut admit = |position, _, _| state.acks.is_released(position);
+            self.scan
+                .next_batch(context.reader, &mut admit, BATCH_RECORDS, BATCH_BYTES, &mut events)?
+        };
+        self.scan.seek(self.scanned_to);
+        self.cursor.change(context.table, |acks| {
+            let gone: Vec<Position> = acks
+                .outstanding()
+                .filter(|position| *position <= read_to && acks.is_released(*position))
+                .filter(|position| events.binary_search_by_key(position, |event| event.position).is_err())
+                .collect();
+            for position in gone {
+                acks.acked(position);
+            }
+        });
+        self.buffer.extend(events.into_iter().map(LaneItem::from));
+        Ok(())
     }
 
     fn read_log(&mut self, reader: &LogReader) -> Result<(), LogError> {

@@ -22,6 +22,11 @@ impl Unwritten {
         self.written += bytes as u64;
     }
 
+    /// The deliveries that were not written; the connection is gone.
+    pub fn take(&mut self) -> impl Iterator<Item = Source> + use<> {
+        std::mem::take(self).ends.into_iter().map(|(_, source)| source)
+    }
+
     /// The next delivery that is written in full.
     pub fn next_written(&mut self) -> Option<Source> {
         let (end, source) = *self.ends.front()?;

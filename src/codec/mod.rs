@@ -15,7 +15,7 @@ mod tests;
 
 pub use decode::{DecodeLimits, decode, decode_from_server};
 pub use delivery::{Delivery, EventProperties, delivery_len, encode_delivery};
-pub use encode::{encode, encoded_len};
+pub use encode::{MAX_STORED_ACK, StoredAck, encode, encode_stored_ack, encoded_len};
 pub use error::{DecodeError, EncodeError};
 pub use packet::*;
 pub use properties::{

@@ -12,6 +12,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::spare;
 use crate::broker::{Broker, Cause, Client, Next, Pumped, Refused};
 use crate::codec::{self, ConnAck, Connect, DecodeLimits, Disconnect, Packet};
 use crate::metrics::RefusalReason;
@@ -189,6 +190,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn turns(&mut self, client: &mut Client, keep_alive_secs: u16) -> End {
         let mut keep_alive = KeepAlive::new(keep_alive_secs);
         loop {
+            if client.output().is_empty() {
+                spare::borrow(client.output());
+            }
             match self.handle_input(client) {
                 Ok(None) => {}
                 Ok(Some(end)) => return end,
@@ -225,7 +229,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let now = self.broker.clock().now();
         let input = std::mem::take(&mut self.input);
         let (mut used, mut packets) = (0, 0);
-        while !client.is_busy() {
+        while client.takes_input() {
             let decoded = codec::decode(&input[used..], Some(client.version()), &self.limits);
             let Some((packet, len)) = decoded.map_err(|fault| self.protocol_fault(&fault))? else {
                 break;
@@ -260,7 +264,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         // While the log is behind, publishers are not read from.
         let has_room = broker.log().has_room();
         let mut room = pin!(broker.log().room());
-        let may_read = has_room && !client.is_busy();
+        let may_read = has_room && client.takes_input();
         let mut yielded = false;
         poll_fn(|cx| {
             if !client.output().is_empty() {
@@ -268,9 +272,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::Closed),
                     Poll::Ready(Ok(n)) => {
                         client.output().advance(n);
-                        if client.output().is_empty() {
-                            *client.output() = BytesMut::new();
-                        }
                         return Poll::Ready(Event::Wrote(n));
                     }
                     Poll::Pending => {}
@@ -299,6 +300,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 // Others on this worker get their turn first.
                 yielded = true;
                 cx.waker().wake_by_ref();
+            } else if client.output().is_empty() {
+                spare::give_back(std::mem::take(client.output()));
             }
             Poll::Pending
         })

@@ -2,5 +2,6 @@
 
 mod connection;
 mod listener;
+mod spare;
 
 pub use listener::{ListenError, Listener};

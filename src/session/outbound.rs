@@ -1,6 +1,7 @@
 //! Messages to the client that wait for an acknowledgement, by packet identifier and in the order they were sent.
 
 use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
 
 use ahash::AHashMap;
 
@@ -81,10 +82,10 @@ impl Outbound {
 
     /// Takes a message out if it stands at `stage`.
     pub fn remove_at(&mut self, packet_id: PacketId, stage: Stage) -> Option<InFlight> {
-        if self.in_flight.get(&packet_id)?.stage != stage {
-            return None;
+        match self.in_flight.entry(packet_id) {
+            Entry::Occupied(entry) if entry.get().stage == stage => Some(entry.remove()),
+            _ => None,
         }
-        self.in_flight.remove(&packet_id)
     }
 
     /// Takes a message out at whatever stage.

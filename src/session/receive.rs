@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::inbound::Arrival;
 use super::outbound::{InFlight, Stage};
 use super::{Fault, PublishOutcome, PublishToken, Session, Source};
-use crate::codec::{Ack, Disconnect, Packet, Publish, Subscribe, Unsubscribe};
+use crate::codec::{self, Ack, Disconnect, Packet, Publish, StoredAck, Subscribe, Unsubscribe};
 use crate::types::{PacketId, QoS, ReasonCode, Version};
 
 /// What a packet asks of the rest of the broker.
@@ -142,6 +142,18 @@ impl Session {
                 outcome.reason_string.unwrap_or_default(),
             ));
         }
+        if let Some(sequence) = outcome.sequence
+            && self.writes_stored_ack()
+        {
+            let kind = if qos == QoS::AtLeastOnce {
+                StoredAck::PubAck
+            } else {
+                StoredAck::PubRec
+            };
+            codec::encode_stored_ack(kind, packet_id, sequence, &mut self.out);
+            self.packets_written += 1;
+            return Ok(());
+        }
         let mut ack = Ack::new(packet_id, outcome.reason);
         ack.reason_string = outcome.reason_string;
         if let Some(sequence) = outcome.sequence {
@@ -153,6 +165,13 @@ impl Session {
             Packet::PubRec(ack)
         });
         Ok(())
+    }
+
+    /// Whether the acknowledgement of a stored event goes out with `es-seq`, and surely fits.
+    fn writes_stored_ack(&self) -> bool {
+        let options = &self.link.options;
+        let fits = options.client_maximum_packet_size >= codec::MAX_STORED_ACK;
+        options.version == Version::V5 && options.problem_information && fits
     }
 
     fn handle_pubrel(&mut self, ack: &Ack) -> Action<'static> {

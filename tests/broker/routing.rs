@@ -128,7 +128,7 @@ impl Stage {
     fn step(&mut self, step: &Step) {
         let expected = match step {
             Step::Subscribe(client, filter, id) => {
-                let ack = self.clients[*client].try_subscribe_as(&[filter.clone()], &[], *id);
+                let ack = self.clients[*client].try_subscribe_as(std::slice::from_ref(filter), &[], *id);
                 assert_eq!(ack.expect("SUBACK").reasons[0].byte(), filter.qos.bits());
                 let mut expected: [Vec<Copy>; CLIENTS] = Default::default();
                 expected[*client] = self.model.subscribe(*client, filter, *id);

@@ -28,7 +28,9 @@ impl Scene {
 
     /// Subscribers of every kind to `s/#` and `u/#`.
     fn audience(&self) -> Vec<Client> {
-        let kinds: [(&str, &str, &[(&str, &str)]); 5] = [
+        /// Client, prefix of the filter, user properties.
+        type Kind = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+        let kinds: [Kind; 5] = [
             ("live", "", &[]),
             ("replay", "", &[("replay", "first")]),
             ("new", "", &[("replay", "new")]),

@@ -3,7 +3,10 @@
 mod auth;
 mod connect;
 mod publish;
+mod stored;
 mod subscribe;
+
+pub use stored::{MAX_STORED_ACK, StoredAck, encode_stored_ack};
 
 use bytes::{BufMut, BytesMut};
 
