@@ -323,11 +323,27 @@ impl Client {
 
     /// Sends a PUBLISH under this packet identifier.
     pub fn try_post_as(&mut self, post: &Post<'_>, packet_id: Option<PacketId>) -> io::Result<()> {
+        let mut bytes = BytesMut::new();
+        self.encode(post, packet_id, &mut bytes);
+        self.stream.write_all(&bytes)
+    }
+
+    /// Sends PUBLISH packets in one write.
+    pub fn post_all(&mut self, posts: &[Post<'_>]) {
+        let mut bytes = BytesMut::new();
+        for post in posts {
+            let packet_id = (post.qos > 0).then(|| self.new_packet_id());
+            self.encode(post, packet_id, &mut bytes);
+        }
+        self.stream.write_all(&bytes).expect("the connection takes it");
+    }
+
+    fn encode(&self, post: &Post<'_>, packet_id: Option<PacketId>, bytes: &mut BytesMut) {
         let mut properties = BytesMut::new();
         for (name, value) in post.user {
             codec::encode_user_property(name, value, &mut properties);
         }
-        self.try_send(&Packet::Publish(Publish {
+        let packet = Packet::Publish(Publish {
             dup: post.dup,
             qos: QoS::from_bits(post.qos).expect("a QoS"),
             retain: post.retain,
@@ -339,7 +355,8 @@ impl Client {
             has_hop_properties: false,
             has_user_properties: !post.user.is_empty(),
             payload: post.payload,
-        }))
+        });
+        codec::encode(&packet, self.version, bytes).expect("a packet that can be written");
     }
 
     pub fn post(&mut self, post: &Post<'_>) -> Option<PacketId> {
