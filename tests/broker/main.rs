@@ -14,4 +14,5 @@ mod seed;
 mod server;
 mod slow;
 mod store_failures;
+mod values;
 mod wills;
