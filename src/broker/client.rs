@@ -92,9 +92,14 @@ impl Client {
     }
 
     /// Whether packets of the client are handled now: not while too many of its messages wait for their commit, nor while
-    /// it does not read the answers.
+    /// it does not read the answers or the retained messages that it asked for.
     pub fn takes_input(&mut self) -> bool {
-        self.commits_awaited < MAX_COMMITS_AWAITED && self.session.output().len() < MAX_UNREAD_BYTES
+        !self.awaits_commits() && self.waiting.len() < MAX_WAITING && self.session.output().len() < MAX_UNREAD_BYTES
+    }
+
+    /// Whether so many messages of the client wait for their commit that no more are taken.
+    pub fn awaits_commits(&self) -> bool {
+        self.commits_awaited >= MAX_COMMITS_AWAITED
     }
 
     /// Writes a packet.
@@ -112,3 +117,5 @@ impl Client {
 const MAX_COMMITS_AWAITED: usize = 4096;
 /// Output that may wait for a client that does not read, bytes, before its packets wait as well.
 const MAX_UNREAD_BYTES: usize = 256 << 10;
+/// Messages that may be ready to be sent to a client before its packets wait.
+const MAX_WAITING: usize = 16_384;

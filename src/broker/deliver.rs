@@ -209,7 +209,9 @@ impl Broker {
                 }
                 Sent::Blocked(_) => {
                     work.assigned.push_front(assigned);
-                    group.give_back(subscriber, std::mem::take(&mut work.assigned));
+                    if let Some(other) = group.give_back(subscriber, std::mem::take(&mut work.assigned)) {
+                        client.turn.push(&other, Item::Wake);
+                    }
                     return Ok(false);
                 }
             }

@@ -197,9 +197,12 @@ impl Group {
         }
     }
 
-    /// A member could not send what it was given.
-    pub fn give_back(&self, member: SubscriberId, assigned: VecDeque<Assigned>) {
-        self.lock().take_back(MemberId(member.0), assigned);
+    /// A member could not send what it was given. Returns another member that can take it.
+    pub fn give_back(&self, member: SubscriberId, assigned: VecDeque<Assigned>) -> Option<Arc<Outbox>> {
+        let mut state = self.lock();
+        state.take_back(MemberId(member.0), assigned);
+        state.logic.set_credit(MemberId(member.0), 0);
+        state.somebody_to_wake().filter(|outbox| outbox.subscriber != member)
     }
 
     /// Where the cursor stands now.

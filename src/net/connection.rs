@@ -211,7 +211,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     keep_alive.packet_came();
                 }
                 Event::Closed => return End::Lost,
-                Event::Wrote(bytes) => self.broker.wrote(client, bytes),
+                Event::Wrote(bytes) => {
+                    if !client.takes_input() {
+                        // Its packets wait because it was slow to read; that it reads shows that it lives.
+                        keep_alive.packet_came();
+                    }
+                    self.broker.wrote(client, bytes);
+                }
                 Event::Woken => {}
                 Event::KeepAlive => {
                     // [MQTT-3.1.2-22]
@@ -290,7 +296,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if !has_room && room.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Event::Woken);
             }
-            if may_read && keep_alive.poll(cx).is_ready() {
+            // While the log is behind, the broker is the one that keeps the client waiting.
+            if has_room && !client.awaits_commits() && keep_alive.poll(cx).is_ready() {
                 return Poll::Ready(Event::KeepAlive);
             }
             if pumped == Pumped::More {
