@@ -133,7 +133,7 @@ impl LiveTarget {
 impl Broker {
     /// Hands a message to everyone who wants it now. Returns whether there was anyone.
     pub(super) fn route(&self, message: &Arc<Message>, stored: Option<Stored>, turn: &mut Turn) -> bool {
-        let route = self.look_up(message.topic());
+        let route = self.look_up(message, stored);
         for target in &route.live {
             if let Some(delivery) = target.delivery(message) {
                 turn.push(&target.outbox, Item::Live(delivery));
@@ -168,17 +168,22 @@ impl Broker {
         !route.is_empty()
     }
 
-    fn look_up(&self, topic: &str) -> Arc<Route> {
+    fn look_up(&self, message: &Message, stored: Option<Stored>) -> Arc<Route> {
         ROUTES.with_borrow_mut(|(broker, cache)| {
             if *broker != self.instance {
                 // Another broker in this process used the thread before.
                 cache.clear();
                 *broker = self.instance;
             }
-            cache.route(&self.router, topic, |targets| {
+            let prepare = |targets: Vec<Target>| {
                 let count = targets.len();
                 (Route::new(targets), count)
-            })
+            };
+            match stored {
+                // The channel's number spares a look at a topic that is cold here.
+                Some(stored) => cache.route_numbered(&self.router, stored.channel.0, || message.topic(), prepare),
+                None => cache.route(&self.router, message.topic(), prepare),
+            }
         })
     }
 }

@@ -10,7 +10,10 @@ use super::Router;
 #[derive(Debug)]
 pub struct RouteCache<C> {
     generation: u64,
-    routes: AHashMap<Box<str>, Arc<C>>,
+    by_topic: AHashMap<Box<str>, Arc<C>>,
+    by_number: Vec<Option<Arc<C>>>,
+    /// What all topics share that nobody wants.
+    empty: Option<Arc<C>>,
     weight: usize,
 }
 
@@ -18,7 +21,9 @@ impl<C> Default for RouteCache<C> {
     fn default() -> Self {
         Self {
             generation: 0,
-            routes: AHashMap::new(),
+            by_topic: AHashMap::new(),
+            by_number: Vec::new(),
+            empty: None,
             weight: 0,
         }
     }
@@ -33,34 +38,81 @@ impl<C> RouteCache<C> {
         topic: &str,
         prepare: impl FnOnce(Vec<T>) -> (C, usize),
     ) -> Arc<C> {
-        let generation = router.generation();
-        if generation != self.generation {
-            self.clear();
-            self.generation = generation;
-        }
-        if let Some(route) = self.routes.get(topic) {
+        self.follow(router);
+        if let Some(route) = self.by_topic.get(topic) {
             return route.clone();
         }
-        let (route, targets) = prepare(router.targets(topic));
-        let route = Arc::new(route);
-        let weight = topic.len() + targets * TARGET_WEIGHT;
-        if self.routes.len() >= MAX_TOPICS || self.weight + weight > MAX_WEIGHT {
+        let route = self.look_up(router, topic, topic.len(), prepare);
+        if self.by_topic.len() >= MAX_TOPICS {
             self.clear();
         }
-        self.weight += weight;
-        self.routes.insert(topic.into(), route.clone());
+        self.by_topic.insert(topic.into(), route.clone());
+        route
+    }
+
+    /// The same for a topic that the caller has a small number for: no text is looked at once the number is known.
+    pub fn route_numbered<'t, T: Clone>(
+        &mut self,
+        router: &Router<T>,
+        number: u32,
+        topic: impl FnOnce() -> &'t str,
+        prepare: impl FnOnce(Vec<T>) -> (C, usize),
+    ) -> Arc<C> {
+        let number = number as usize;
+        if number >= MAX_NUMBERS {
+            return self.route(router, topic(), prepare);
+        }
+        self.follow(router);
+        if let Some(Some(route)) = self.by_number.get(number) {
+            return route.clone();
+        }
+        let route = self.look_up(router, topic(), 0, prepare);
+        if self.by_number.len() <= number {
+            self.by_number.resize(number + 1, None);
+        }
+        self.by_number[number] = Some(route.clone());
         route
     }
 
     /// Forgets everything.
     pub fn clear(&mut self) {
-        self.routes.clear();
+        self.by_topic.clear();
+        self.by_number.clear();
         self.weight = 0;
+    }
+
+    fn follow<T: Clone>(&mut self, router: &Router<T>) {
+        let generation = router.generation();
+        if generation != self.generation {
+            self.clear();
+            self.generation = generation;
+        }
+    }
+
+    fn look_up<T: Clone>(
+        &mut self,
+        router: &Router<T>,
+        topic: &str,
+        text_bytes: usize,
+        prepare: impl FnOnce(Vec<T>) -> (C, usize),
+    ) -> Arc<C> {
+        let (route, targets) = prepare(router.targets(topic));
+        let weight = text_bytes + targets * TARGET_WEIGHT;
+        if self.weight + weight > MAX_WEIGHT {
+            self.clear();
+        }
+        self.weight += weight;
+        if targets == 0 {
+            return self.empty.get_or_insert_with(|| Arc::new(route)).clone();
+        }
+        Arc::new(route)
     }
 }
 
-/// Topics kept per worker; beyond it the cache starts anew.
+/// Topics kept by their text; beyond it the cache starts anew.
 const MAX_TOPICS: usize = 16_384;
+/// Topics kept by number; those above are kept by their text.
+const MAX_NUMBERS: usize = 1 << 20;
 /// About as many bytes of topics and targets are kept per worker.
 const MAX_WEIGHT: usize = 16 << 20;
 /// About what one target takes, bytes.

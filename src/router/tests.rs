@@ -34,6 +34,30 @@ fn cached_route_is_looked_up_again_after_a_change() {
     assert!(cache.route(&router, "a", |targets| (targets, 0)).is_empty());
 }
 
+#[test]
+fn numbered_route_is_looked_up_again_after_a_change() {
+    let router: Router<u8> = Router::default();
+    let mut cache = RouteCache::default();
+    let id = router.new_subscriber_id();
+    let found = |targets: Vec<u8>| {
+        let count = targets.len();
+        (targets, count)
+    };
+    assert!(cache.route_numbered(&router, 7, || "a", found).is_empty());
+    router.insert(&filter("a"), id, 1);
+    assert_eq!(*cache.route_numbered(&router, 7, || "a", found), [1]);
+    assert_eq!(
+        *cache.route_numbered(&router, 7, || "a", |_| panic!("the route is known")),
+        [1]
+    );
+    assert!(cache.route_numbered(&router, 8, || "b", found).is_empty());
+    assert_eq!(
+        *cache.route_numbered(&router, u32::MAX, || "a", found),
+        [1],
+        "numbers beyond the bound go by text"
+    );
+}
+
 #[derive(Clone)]
 struct Member(u64, bool);
 
