@@ -30,7 +30,7 @@ pub struct Refused {
 impl Broker {
     /// Lets a client in: takes over or waits for an older connection of the same identifier, continues or begins the
     /// session, and writes CONNACK. The client must be given back with `disconnect`.
-    pub async fn connect(&self, connect: Connect) -> Result<Client, Refused> {
+    pub async fn connect(&self, connect: Connect) -> Result<Box<Client>, Refused> {
         self.admit(&connect)?;
         let assigned_id = connect.client_id.is_empty();
         let client_id: ClientId = if assigned_id {
@@ -69,7 +69,7 @@ impl Broker {
         self.metrics.connections_total.increment(1);
         self.count_sessions();
         self.flush(&mut client.turn);
-        Ok(client)
+        Ok(Box::new(client))
     }
 
     fn admit(&self, connect: &Connect) -> Result<(), Refused> {

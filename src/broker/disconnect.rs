@@ -34,7 +34,8 @@ impl Broker {
     }
 
     /// Takes a client back whose connection is gone.
-    pub fn disconnect(&self, mut client: Client, cause: Cause) {
+    pub fn disconnect(&self, client: Box<Client>, cause: Cause) {
+        let mut client = *client;
         let now = self.clock.now();
         let mut will = client.will.take();
         if let Cause::Client(disconnect) = &cause {

@@ -21,6 +21,19 @@ use crate::types::{ReasonCode, Version};
 
 /// Serves one connection to its end.
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, peer: SocketAddr, broker: Arc<Broker>) {
+    // Boxed: what the beginning needs is given back before the connection's long and mostly idle life.
+    let begun = Box::pin(begin(stream, peer, broker)).await;
+    if let Some((connection, client, keep_alive_secs)) = begun {
+        connection.run(client, keep_alive_secs).await;
+    }
+}
+
+/// Waits for CONNECT and lets the client in, or refuses it.
+async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    peer: SocketAddr,
+    broker: Arc<Broker>,
+) -> Option<(Connection<S>, Box<Client>, u16)> {
     let limits = DecodeLimits {
         max_packet_size: broker.config().session.max_packet_size,
     };
@@ -32,21 +45,20 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, peer: SocketAdd
         limits,
     };
     let timeout = connection.broker.config().session.connect_timeout;
-    let connect = match tokio::time::timeout(timeout, connection.read_connect()).await {
-        Ok(Ok(connect)) => connect,
-        Ok(Err(refusal)) => return connection.refuse(refusal).await,
-        Err(_) => {
-            return connection
-                .refuse(Refusal::silent(RefusalReason::Timeout, "no CONNECT in time"))
-                .await;
+    let refusal = match tokio::time::timeout(timeout, connection.read_connect()).await {
+        Ok(Ok(connect)) => {
+            let version = connect.version;
+            let keep_alive_secs = connection.broker.keep_alive_secs(&connect);
+            match connection.broker.connect(connect).await {
+                Ok(client) => return Some((connection, client, keep_alive_secs)),
+                Err(refused) => Refusal::answered(refused, version),
+            }
         }
+        Ok(Err(refusal)) => refusal,
+        Err(_) => Refusal::silent(RefusalReason::Timeout, "no CONNECT in time"),
     };
-    let version = connect.version;
-    let keep_alive_secs = connection.broker.keep_alive_secs(&connect);
-    match connection.broker.connect(connect).await {
-        Ok(client) => connection.run(client, keep_alive_secs).await,
-        Err(refused) => connection.refuse(Refusal::answered(refused, version)).await,
-    }
+    connection.refuse(refusal).await;
+    None
 }
 
 struct Connection<S> {
@@ -87,7 +99,7 @@ impl Refusal {
 /// its identifier is never left locked.
 struct Held {
     broker: Arc<Broker>,
-    client: Option<(Client, Cause)>,
+    client: Option<(Box<Client>, Cause)>,
 }
 
 impl Drop for Held {
@@ -164,7 +176,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    async fn run(mut self, client: Client, keep_alive_secs: u16) {
+    async fn run(mut self, client: Box<Client>, keep_alive_secs: u16) {
         let name = client.client_id().to_owned();
         tracing::info!(client = %name, peer = %self.peer, version = ?client.version(), "connected");
         let mut held = Held {
