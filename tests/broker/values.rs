@@ -35,24 +35,7 @@ pub struct Post<'a> {
 
 /// A CONNECT of MQTT 5 with a clean start and nothing else.
 pub fn v5(client_id: &str) -> Connect {
-    Connect {
-        version: Version::V5,
-        clean_start: true,
-        keep_alive_secs: 0,
-        client_id: client_id.into(),
-        will: None,
-        username: None,
-        password: None,
-        session_expiry_secs: None,
-        receive_maximum: None,
-        maximum_packet_size: None,
-        topic_alias_maximum: None,
-        request_response_information: None,
-        request_problem_information: None,
-        authentication_method: None,
-        authentication_data: None,
-        user_properties: Vec::new(),
-    }
+    Connect::new(Version::V5, client_id)
 }
 
 /// A CONNECT of MQTT 3.1.1 with a clean session.

@@ -4,24 +4,7 @@ use super::*;
 use crate::codec::{Auth, ConnAck, Connect, Disconnect, SubAck, Subscribe, Unsubscribe};
 
 fn connect() -> Packet<'static> {
-    Packet::Connect(Box::new(Connect {
-        version: Version::V5,
-        clean_start: true,
-        keep_alive_secs: 0,
-        client_id: "client".into(),
-        will: None,
-        username: None,
-        password: None,
-        session_expiry_secs: None,
-        receive_maximum: None,
-        maximum_packet_size: None,
-        topic_alias_maximum: None,
-        request_response_information: None,
-        request_problem_information: None,
-        authentication_method: None,
-        authentication_data: None,
-        user_properties: Vec::new(),
-    }))
+    Packet::Connect(Box::new(Connect::new(Version::V5, "client")))
 }
 
 fn suback() -> SubAck {
