@@ -44,7 +44,7 @@ pub struct EventProperties<'a> {
     pub redelivered: bool,
 }
 
-const SEQUENCE: &[u8] = b"es-seq";
+pub(super) const SEQUENCE: &[u8] = b"es-seq";
 const TIME: &[u8] = b"es-time";
 const CHANNEL: &[u8] = b"es-channel";
 const REDELIVERED: &[u8] = b"es-redelivered";
@@ -205,7 +205,7 @@ fn put_event(event: &EventProperties<'_>, out: &mut BytesMut) {
     }
 }
 
-fn put_pair(name: &[u8], value: &[u8], out: &mut BytesMut) {
+pub(super) fn put_pair(name: &[u8], value: &[u8], out: &mut BytesMut) {
     out.put_u8(PropertyId::UserProperty as u8);
     put_string(name, out);
     put_string(value, out);
@@ -219,13 +219,14 @@ fn put_string(bytes: &[u8], out: &mut BytesMut) {
     out.extend_from_slice(bytes);
 }
 
-const MAX_DIGITS: usize = 20;
+/// Of the largest u64.
+pub(super) const MAX_DIGITS: usize = 20;
 
 fn digits(number: u64) -> usize {
     number.checked_ilog10().map_or(1, |log| log as usize + 1)
 }
 
-fn decimal(number: u64, buffer: &mut [u8; MAX_DIGITS]) -> &[u8] {
+pub(super) fn decimal(number: u64, buffer: &mut [u8; MAX_DIGITS]) -> &[u8] {
     let mut start = MAX_DIGITS;
     let mut rest = number;
     loop {

@@ -2,6 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 
+use crate::codec::delivery::{MAX_DIGITS, SEQUENCE, decimal, put_pair};
 use crate::types::{PacketId, ReasonCode, Sequence};
 
 /// Which acknowledgement.
@@ -21,7 +22,7 @@ pub fn encode_stored_ack(kind: StoredAck, packet_id: PacketId, sequence: Sequenc
     let mut digits = [0; MAX_DIGITS];
     let digits = decimal(sequence.0, &mut digits);
     // Identifier, the two lengths of a string pair, the name, the value: all below 128, so each length is one byte.
-    let properties = 1 + 2 + NAME.len() + 2 + digits.len();
+    let properties = 1 + 2 + SEQUENCE.len() + 2 + digits.len();
     out.put_u8(match kind {
         StoredAck::PubAck => 0x40,
         StoredAck::PubRec => 0x50,
@@ -30,29 +31,8 @@ pub fn encode_stored_ack(kind: StoredAck, packet_id: PacketId, sequence: Sequenc
     out.put_u16(packet_id.get());
     out.put_u8(ReasonCode::Success.byte());
     out.put_u8(properties as u8);
-    out.put_u8(USER_PROPERTY);
-    out.put_u16(NAME.len() as u16);
-    out.put_slice(NAME);
-    out.put_u16(digits.len() as u16);
-    out.put_slice(digits);
+    put_pair(SEQUENCE, digits, out);
 }
-
-fn decimal(mut number: u64, digits: &mut [u8; MAX_DIGITS]) -> &[u8] {
-    let mut first = MAX_DIGITS;
-    loop {
-        first -= 1;
-        digits[first] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            return &digits[first..];
-        }
-    }
-}
-
-const NAME: &[u8] = b"es-seq";
-const USER_PROPERTY: u8 = 0x26;
-/// Of the largest u64.
-const MAX_DIGITS: usize = 20;
 
 #[cfg(test)]
 mod tests {
