@@ -30,7 +30,7 @@ pub struct Refused {
 impl Broker {
     /// Lets a client in: takes over or waits for an older connection of the same identifier, continues or begins the
     /// session, and writes CONNACK. The client must be given back with `disconnect`.
-    pub async fn connect(&self, connect: Connect) -> Result<Box<Client>, Refused> {
+    pub async fn connect(&self, mut connect: Connect) -> Result<Box<Client>, Refused> {
         self.admit(&connect)?;
         let assigned_id = connect.client_id.is_empty();
         let client_id: ClientId = if assigned_id {
@@ -61,7 +61,7 @@ impl Broker {
         client.assigned_id = assigned_id;
         client.session_expiry_secs = self.session_expiry(&connect);
         let id = client.session.client_id().clone();
-        client.will = connect.will.clone().map(|will| Will::new(will, id));
+        client.will = connect.will.take().map(|will| Will::new(will, id));
         let connack = self.connack(&connect, &client, session_present);
         client.write(Packet::ConnAck(Box::new(connack)));
         self.connections.fetch_add(1, Ordering::Relaxed);
@@ -196,7 +196,7 @@ impl Broker {
         asked.min(u32::try_from(max).unwrap_or(u32::MAX))
     }
 
-    fn outbox_limits(&self) -> OutboxLimits {
+    pub(super) fn outbox_limits(&self) -> OutboxLimits {
         let session = &self.config.session;
         let size = |limit: Option<u64>| limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         OutboxLimits {

@@ -54,6 +54,18 @@ pub struct Saved {
     pub origin: Arc<Origin>,
 }
 
+impl Saved {
+    /// The cursor as it stands now.
+    pub fn record_at(&self, floor: Position, acked: Vec<Position>, sent: Position) -> CursorRecord {
+        CursorRecord {
+            floor,
+            acked,
+            sent,
+            ..self.record.clone()
+        }
+    }
+}
+
 struct Entry {
     saved: Saved,
     in_use: bool,

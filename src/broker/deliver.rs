@@ -2,12 +2,11 @@
 
 use super::Broker;
 use super::client::{Client, GroupMembership};
-use super::group::Assigned;
 use super::outbox::{Item, Reply};
-use super::replay::{PumpContext, Pumped, metric_reason};
+use super::replay::{Passed, PumpContext, Pumped, ReplaySubscription, metric_reason};
 use crate::log::LogError;
-use crate::metrics::DeliveryKind;
-use crate::session::{EventPlace, Fault, Sent, Source};
+use crate::metrics::{DeliveryKind, DropReason};
+use crate::session::{Fault, Sent, Source};
 use crate::types::{QoS, ReasonCode, Timestamp};
 
 impl Broker {
@@ -128,8 +127,15 @@ impl Broker {
     }
 
     fn pump_replays(&self, client: &mut Client, now: Timestamp) -> Result<Pumped, LogError> {
-        let mut pumped = Pumped::Idle;
-        let mut context = PumpContext {
+        let mut replays = std::mem::take(&mut client.replays);
+        let pumped = pump_each(&mut replays, &mut self.context(client, now));
+        client.replays = replays;
+        pumped
+    }
+
+    /// What a reader of this client works with.
+    fn context<'a>(&'a self, client: &'a mut Client, now: Timestamp) -> PumpContext<'a> {
+        PumpContext {
             session: &mut client.session,
             outbox: &client.outbox,
             reader: &self.reader,
@@ -139,17 +145,7 @@ impl Broker {
             unwritten: &mut client.unwritten,
             now,
             output_limit: OUTPUT_LIMIT,
-        };
-        for replay in &mut client.replays {
-            if replay.pump(&mut context)? == Pumped::More {
-                pumped = Pumped::More;
-            }
         }
-        if client.replays.len() > 1 {
-            // The next turn begins with another one, so that none has to wait for the first to end.
-            client.replays.rotate_left(1);
-        }
-        Ok(pumped)
     }
 
     fn pump_groups(&self, client: &mut Client, now: Timestamp) -> Result<Pumped, LogError> {
@@ -178,36 +174,23 @@ impl Broker {
         for outbox in &work.wake {
             client.turn.push(outbox, Item::Wake);
         }
-        self.metrics
-            .dropped
-            .of(crate::metrics::DropReason::Expired)
-            .increment(work.expired);
+        self.metrics.dropped.of(DropReason::Expired).increment(work.expired);
         let mut progress = false;
         while let Some(assigned) = work.assigned.pop_front() {
             let source = match assigned.item.stored {
                 Some(stored) => Source::Group(key, stored.position),
                 None => Source::Live,
             };
-            let mut delivery = options.delivery(&assigned.item.message, source);
-            delivery.event = place(&assigned);
-            let (qos, bytes) = (delivery.qos, delivery.message.payload().len());
-            match client.session.send(delivery, now) {
-                Sent::Written => {
+            let passed = self
+                .context(client, now)
+                .send(&options, &assigned.item, source, assigned.redelivered);
+            match passed {
+                Passed::Sent => progress = true,
+                Passed::Dropped => {
                     progress = true;
-                    client.tally.sent(DeliveryKind::Replay, qos, bytes);
-                    if assigned.redelivered {
-                        client.tally.redelivered();
-                    }
-                    if qos == QoS::AtMostOnce {
-                        client.unwritten.push(source, client.session.output().len());
-                    }
-                }
-                Sent::Dropped(reason) => {
-                    progress = true;
-                    self.metrics.dropped.of(metric_reason(reason)).increment(1);
                     self.acknowledged(client, source);
                 }
-                Sent::Blocked(_) => {
+                Passed::Blocked => {
                     work.assigned.push_front(assigned);
                     if let Some(other) = group.give_back(subscriber, std::mem::take(&mut work.assigned)) {
                         client.turn.push(&other, Item::Wake);
@@ -220,12 +203,18 @@ impl Broker {
     }
 }
 
-fn place(assigned: &Assigned) -> Option<EventPlace> {
-    assigned.item.stored.map(|stored| EventPlace {
-        sequence: stored.sequence,
-        time: stored.time,
-        redelivered: assigned.redelivered,
-    })
+fn pump_each(replays: &mut [ReplaySubscription], context: &mut PumpContext<'_>) -> Result<Pumped, LogError> {
+    let mut pumped = Pumped::Idle;
+    for replay in replays.iter_mut() {
+        if replay.pump(context)? == Pumped::More {
+            pumped = Pumped::More;
+        }
+    }
+    if replays.len() > 1 {
+        // The next turn begins with another one, so that none has to wait for the first to end.
+        replays.rotate_left(1);
+    }
+    Ok(pumped)
 }
 
 fn store_fault(fault: &LogError) -> Fault {

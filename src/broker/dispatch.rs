@@ -29,25 +29,15 @@ impl Dispatcher {
         let turn = &mut self.turn;
         match (command, outcome) {
             (Command::Append(message), Ok(Outcome::Stored(stored))) => {
-                if message.retain() {
-                    broker.retain(&message);
-                }
-                broker.route(&message, Some(stored), turn);
-                reply(
-                    tag,
-                    PublishOutcome {
-                        sequence: Some(stored.sequence),
-                        ..PublishOutcome::accepted()
-                    },
-                    turn,
-                );
+                let outcome = broker.publish_now(&message, Some(stored), turn);
+                reply(tag, outcome, turn);
             }
             (Command::Append(_), Err(fault)) => {
                 broker.metrics.dropped.of(DropReason::StoreRefused).increment(1);
                 reply(tag, refusal(&fault), turn);
             }
             (Command::Forward(message), _) => {
-                let outcome = broker.publish_now(&message, turn);
+                let outcome = broker.publish_now(&message, None, turn);
                 reply(tag, outcome, turn);
             }
             (_, outcome) => {

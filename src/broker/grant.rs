@@ -208,8 +208,7 @@ impl Broker {
         filter: &TopicFilter,
         saved: Saved,
     ) -> Arc<Group> {
-        let max_bytes = self.config.session.max_queued_bytes.unwrap_or(u64::MAX);
-        let max_bytes = usize::try_from(max_bytes).unwrap_or(usize::MAX);
+        let max_bytes = self.outbox_limits().max_bytes;
         let group = Group::new(
             subscriber,
             key.clone(),

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ahash::AHashMap;
 
 use super::cursors::{CursorHolder, CursorKey, CursorTable, Saved};
-use super::outbox::{LaneItem, Outbox};
+use super::lane::{Lane, LaneItem};
+use super::outbox::Outbox;
 use super::{BATCH_BYTES, BATCH_RECORDS, BATCHES_PER_TURN};
 use crate::cursor::{GroupState, MemberId, Strategy};
 use crate::log::{CursorRecord, LogError, LogReader, Scan};
@@ -28,10 +29,7 @@ struct State {
     scan: Scan,
     scanned_to: Position,
     read_to: Position,
-    behind: bool,
-    seen: Position,
-    queue: VecDeque<LaneItem>,
-    queue_bytes: usize,
+    lane: Lane,
     max_queue_bytes: usize,
     buffer: VecDeque<LaneItem>,
     in_flight: AHashMap<Position, LaneItem>,
@@ -89,10 +87,7 @@ impl Group {
             logic,
             scanned_to: floor,
             read_to: floor,
-            behind: true,
-            seen: Position(0),
-            queue: VecDeque::new(),
-            queue_bytes: 0,
+            lane: Lane::new(Position(0)),
             max_queue_bytes,
             buffer: VecDeque::new(),
             in_flight: AHashMap::new(),
@@ -114,8 +109,7 @@ impl Group {
 
     /// The router sends its messages from now on; the log holds everything up to `watermark`.
     pub fn routed(&self, watermark: Position) {
-        let mut state = self.lock();
-        state.seen = state.seen.max(watermark);
+        self.lock().lane.note(watermark);
     }
 
     /// A session subscribed.
@@ -266,22 +260,12 @@ impl State {
     }
 
     fn arrived(&mut self, item: LaneItem) {
-        if self.queue_bytes >= self.max_queue_bytes && !self.behind {
-            self.behind = true;
-            self.queue.clear();
-            self.queue_bytes = 0;
+        let was_behind = self.lane.is_behind();
+        self.lane.push(item, self.max_queue_bytes);
+        if self.lane.is_behind() && !was_behind {
             self.buffer.clear();
             self.scanned_to = self.read_to;
             self.scan.seek(self.read_to);
-        }
-        match item.stored {
-            Some(stored) if self.behind => self.seen = self.seen.max(stored.position),
-            None if self.queue_bytes >= self.max_queue_bytes => {}
-            _ => {
-                self.seen = item.stored.map_or(self.seen, |stored| stored.position);
-                self.queue_bytes += item.cost();
-                self.queue.push_back(item);
-            }
         }
     }
 
@@ -373,7 +357,8 @@ impl State {
 
     /// Gets more events; `false` if there are none now.
     fn refill(&mut self, reader: &LogReader, batches: &mut usize) -> Result<bool, LogError> {
-        if self.behind && self.seen > self.scanned_to {
+        let behind = self.lane.is_behind();
+        if behind && !self.lane.try_live(self.scanned_to) {
             *batches += 1;
             self.skip_to_scanned();
             let (logic, origin) = (&self.logic, &self.saved.origin);
@@ -386,15 +371,14 @@ impl State {
             self.buffer.extend(events.into_iter().map(LaneItem::from));
             return Ok(true);
         }
-        if self.behind {
+        if behind {
             self.skip_to_scanned();
-            self.behind = false;
         }
-        if self.queue.is_empty() {
+        let queue = self.lane.take();
+        if queue.is_empty() {
             return Ok(false);
         }
-        self.queue_bytes = 0;
-        self.buffer = std::mem::take(&mut self.queue);
+        self.buffer = queue;
         Ok(true)
     }
 
@@ -406,11 +390,9 @@ impl State {
     }
 
     fn record(&self) -> CursorRecord {
-        let mut record = self.saved.record.clone();
-        record.floor = self.logic.floor();
-        record.acked = self.logic.acked_above();
-        record.sent = self.logic.highest_sent();
-        record
+        let place = &self.logic;
+        self.saved
+            .record_at(place.floor(), place.acked_above(), place.highest_sent())
     }
 }
 
@@ -423,7 +405,7 @@ impl CursorHolder for Group {
     fn will_read(&self, position: Position) -> bool {
         let state = self.lock();
         let wanted = position >= state.saved.origin.first && !state.logic.is_acked(position);
-        state.behind && position > state.scanned_to && wanted
+        state.lane.is_behind() && position > state.scanned_to && wanted
     }
 }
 

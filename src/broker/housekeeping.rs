@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use super::sessions::Due;
 use super::turn::Turn;
 use super::{Broker, LogTag};
+use crate::log::Submission;
 use crate::session::Fault;
 use crate::types::{ReasonCode, Timestamp};
 
@@ -31,7 +32,11 @@ impl Broker {
     /// Sends the cursors that moved on their way to disk.
     pub fn flush_cursors(&self, now: Timestamp) {
         self.cursors.flush(now, |commands| {
-            self.submit(commands.into_iter().map(|command| (command, LogTag::None)).collect());
+            let submissions = commands.into_iter().map(|command| Submission {
+                command,
+                tag: LogTag::None,
+            });
+            self.log().submit(submissions.collect());
         });
     }
 

@@ -12,6 +12,7 @@ mod group;
 mod groups;
 mod handle;
 mod housekeeping;
+mod lane;
 mod outbox;
 mod publish;
 mod replay;
@@ -26,8 +27,8 @@ mod unsubscribe;
 mod unwritten;
 mod will;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
 pub use client::Client;
 pub use connect::Refused;
@@ -64,7 +65,7 @@ pub struct Broker {
     groups: Groups,
     sessions: Sessions,
     cursors: CursorTable,
-    log: OnceLock<Log<LogTag>>,
+    log: Log<LogTag>,
     reader: LogReader,
     connections: AtomicU64,
     stopping: AtomicBool,
@@ -84,12 +85,6 @@ pub enum LogTag {
 
 /// Commands on their way to the log.
 pub(crate) type Submissions = Vec<Submission<LogTag>>;
-
-impl LogTag {
-    fn publish(outbox: Arc<Outbox>, token: Option<PublishToken>) -> Self {
-        Self::Publish(outbox, token)
-    }
-}
 
 impl Broker {
     /// Opens the log on a store and starts the broker on it.
@@ -127,7 +122,7 @@ impl Broker {
             sessions: Sessions::default(),
             cursors: CursorTable::new(limits, recovered.cursors),
             reader: log.reader(),
-            log: OnceLock::from(log),
+            log,
             connections: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             config,
@@ -153,16 +148,7 @@ impl Broker {
 
     /// The log of this broker.
     pub fn log(&self) -> &Log<LogTag> {
-        self.log.get().expect("set when the broker was made")
-    }
-
-    fn submit(&self, commands: Vec<(crate::log::Command, LogTag)>) {
-        self.log().submit(
-            commands
-                .into_iter()
-                .map(|(command, tag)| Submission { command, tag })
-                .collect(),
-        );
+        &self.log
     }
 
     /// The strategy of a group.

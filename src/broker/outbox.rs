@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ahash::AHashMap;
 use tokio::sync::Notify;
 
-use crate::log::Stored;
+use super::lane::{Lane, LaneItem};
 use crate::router::SubscriberId;
 use crate::session::{Delivery, Fault, PublishOutcome, PublishToken, SubscriptionKey};
-use crate::types::{ClientId, Message, Position, QoS};
+use crate::types::{ClientId, Position, QoS};
 
 /// The mailbox of one session.
 #[derive(Debug)]
@@ -45,25 +45,6 @@ struct Inner {
     lanes: AHashMap<SubscriptionKey, Lane>,
     replies: Vec<Reply>,
     order: Option<Fault>,
-}
-
-/// An event, or a message that is not stored, on its way to a replay subscription.
-#[derive(Clone, Debug)]
-pub struct LaneItem {
-    /// The message.
-    pub message: Arc<Message>,
-    /// Its place in the store, if it has one.
-    pub stored: Option<Stored>,
-}
-
-/// What one replay subscription finds at the tail of the log.
-#[derive(Debug)]
-struct Lane {
-    /// Behind: events are not queued, only noted, and the reader gets them from the log.
-    behind: bool,
-    seen: Position,
-    queue: VecDeque<LaneItem>,
-    bytes: usize,
 }
 
 /// The end of something that the session asked for.
@@ -212,12 +193,7 @@ impl Outbox {
 
     /// Adds a lane for a replay subscription that reads from the log up to `seen` at least.
     pub fn open_lane(&self, key: SubscriptionKey, seen: Position) {
-        let lane = Lane {
-            behind: true,
-            seen,
-            queue: VecDeque::new(),
-            bytes: 0,
-        };
+        let lane = Lane::new(seen);
         self.lock().lanes.insert(key, lane);
     }
 
@@ -229,22 +205,16 @@ impl Outbox {
     /// The reader has everything up to `read_to`: if that is all there is, the lane goes live, and what
     /// comes from now on is queued. Returns whether it did.
     pub fn try_live(&self, key: SubscriptionKey, read_to: Position) -> bool {
-        match self.lock().lanes.get_mut(&key) {
-            Some(lane) if lane.seen <= read_to => {
-                lane.behind = false;
-                true
-            }
-            _ => false,
-        }
+        let mut inner = self.lock();
+        inner.lanes.get_mut(&key).is_some_and(|lane| lane.try_live(read_to))
     }
 
     /// Takes what is queued for a lane; `None` for the queue if the lane fell behind: read the log again.
     pub fn take_lane(&self, key: SubscriptionKey) -> Option<VecDeque<LaneItem>> {
         let mut inner = self.lock();
         let lane = inner.lanes.get_mut(&key)?;
-        lane.bytes = 0;
-        let queue = std::mem::take(&mut lane.queue);
-        (!lane.behind || !queue.is_empty()).then_some(queue)
+        let queue = lane.take();
+        (!lane.is_behind() || !queue.is_empty()).then_some(queue)
     }
 
     /// Sends all lanes back to the log: the connection is gone.
@@ -280,44 +250,20 @@ impl Inner {
     }
 
     fn push_lane(&mut self, key: SubscriptionKey, item: LaneItem, max_bytes: usize, refused: &mut Refused) {
-        let Some(lane) = self.lanes.get_mut(&key) else {
-            return;
-        };
-        if lane.bytes >= max_bytes && !lane.behind {
-            lane.fall_behind();
+        if let Some(lane) = self.lanes.get_mut(&key)
+            && !lane.push(item, max_bytes)
+        {
+            refused.full += 1;
         }
-        match item.stored {
-            Some(stored) if lane.behind => lane.seen = lane.seen.max(stored.position),
-            None if lane.bytes >= max_bytes => refused.full += 1,
-            _ => {
-                lane.seen = item.stored.map_or(lane.seen, |stored| stored.position);
-                lane.bytes += item.cost();
-                lane.queue.push_back(item);
-            }
-        }
-    }
-}
-
-impl Lane {
-    fn fall_behind(&mut self) {
-        self.behind = true;
-        self.queue.clear();
-        self.bytes = 0;
-    }
-}
-
-impl LaneItem {
-    /// What it costs in a bounded queue, bytes.
-    pub fn cost(&self) -> usize {
-        self.message.size() + size_of::<Self>() + size_of::<Message>()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::Stored;
     use crate::session::Source;
-    use crate::types::{ChannelId, MessageParts, Sequence, Timestamp};
+    use crate::types::{ChannelId, Message, MessageParts, Sequence, Timestamp};
 
     const KEY: SubscriptionKey = SubscriptionKey(1);
 

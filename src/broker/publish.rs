@@ -8,7 +8,7 @@ use super::turn::Turn;
 use super::will::Will;
 use super::{Broker, LogTag};
 use crate::codec;
-use crate::log::Command;
+use crate::log::{Command, Stored};
 use crate::metrics::DropReason;
 use crate::router::RetainedChange;
 use crate::session::{Fault, Incoming, PublishOutcome, PublishToken};
@@ -53,12 +53,12 @@ impl Broker {
         if self.rules.decide(topic, asked | asked_by_topic) == Keep::Yes {
             turn.submit(Command::Append(message), LogTag::None);
         } else {
-            self.publish_now(&message, turn);
+            self.publish_now(&message, None, turn);
         }
     }
 
     /// Updates the retained messages; a full table is counted.
-    pub(super) fn retain(&self, message: &Arc<Message>) {
+    fn retain(&self, message: &Arc<Message>) {
         if self.retained.publish(message) == RetainedChange::Full {
             self.metrics.dropped.of(DropReason::RetainedFull).increment(1);
         }
@@ -119,21 +119,27 @@ impl Broker {
                 Command::Forward(message)
             };
             client.commits_awaited += 1;
-            let tag = LogTag::publish(client.outbox.clone(), token);
+            let tag = LogTag::Publish(client.outbox.clone(), token);
             client.turn.submit(command, tag);
             return Ok(());
         }
-        let outcome = self.publish_now(&message, &mut client.turn);
+        let outcome = self.publish_now(&message, None, &mut client.turn);
         self.settle(client, token, outcome)
     }
 
-    /// Retains and routes a message that is not stored.
-    pub(super) fn publish_now(&self, message: &Arc<Message>, turn: &mut Turn) -> PublishOutcome {
+    /// Retains and routes a message whose turn it is: one that is not stored, or one that is by now.
+    pub(super) fn publish_now(
+        &self,
+        message: &Arc<Message>,
+        stored: Option<Stored>,
+        turn: &mut Turn,
+    ) -> PublishOutcome {
         if message.retain() {
             self.retain(message);
         }
         let mut outcome = PublishOutcome::accepted();
-        if !self.route(message, None, turn) {
+        outcome.sequence = stored.map(|stored| stored.sequence);
+        if !self.route(message, stored, turn) && stored.is_none() {
             outcome.reason = ReasonCode::NoMatchingSubscribers;
         }
         outcome

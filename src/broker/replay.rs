@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::cursors::{CursorHolder, CursorKey, CursorTable, Saved};
-use super::outbox::{LaneItem, Outbox};
+use super::lane::LaneItem;
+use super::outbox::Outbox;
 use super::subscription::SubscriptionOptions;
 use super::tally::Tally;
 use super::unwritten::Unwritten;
@@ -99,11 +100,9 @@ impl ReplayCursor {
 
 impl CursorState {
     fn record(&self) -> crate::log::CursorRecord {
-        let mut record = self.saved.record.clone();
-        record.floor = self.acks.floor();
-        record.acked = self.acks.acked_above();
-        record.sent = self.acks.highest_sent();
-        record
+        let place = &self.acks;
+        self.saved
+            .record_at(place.floor(), place.acked_above(), place.highest_sent())
     }
 }
 
@@ -156,6 +155,52 @@ pub struct PumpContext<'a> {
     pub now: Timestamp,
     /// The output is full at this many bytes.
     pub output_limit: usize,
+}
+
+/// What became of a message for a reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Passed {
+    /// It is in the output.
+    Sent,
+    /// It will not be sent, and is counted.
+    Dropped,
+    /// The client takes no more now.
+    Blocked,
+}
+
+impl PumpContext<'_> {
+    /// Sends what a reader has for the client.
+    pub(super) fn send(
+        &mut self,
+        options: &SubscriptionOptions,
+        item: &LaneItem,
+        source: Source,
+        redelivered: bool,
+    ) -> Passed {
+        let mut delivery = options.delivery(&item.message, source);
+        delivery.event = item.stored.map(|stored| EventPlace {
+            sequence: stored.sequence,
+            time: stored.time,
+            redelivered,
+        });
+        let qos = delivery.qos;
+        match self.session.send(delivery, self.now) {
+            Sent::Blocked(_) => return Passed::Blocked,
+            Sent::Dropped(reason) => {
+                self.metrics.dropped.of(metric_reason(reason)).increment(1);
+                return Passed::Dropped;
+            }
+            Sent::Written => {}
+        }
+        self.tally.sent(DeliveryKind::Replay, qos, item.message.payload().len());
+        if redelivered {
+            self.tally.redelivered();
+        }
+        if qos == QoS::AtMostOnce && item.stored.is_some() {
+            self.unwritten.push(source, self.session.output().len());
+        }
+        Passed::Sent
+    }
 }
 
 /// Why a pump stopped.
@@ -294,37 +339,15 @@ impl ReplaySubscription {
             Some(stored) => Source::Replay(self.key, stored.position),
             None => Source::Live,
         };
-        let mut delivery = self.options.delivery(&item.message, source);
-        delivery.event = item.stored.map(|stored| EventPlace {
-            sequence: stored.sequence,
-            time: stored.time,
-            redelivered: stored.position <= self.redelivered_to,
-        });
-        let (qos, redelivered) = (delivery.qos, delivery.event.is_some_and(|event| event.redelivered));
-        let sent = context.session.send(delivery, context.now);
-        match (sent, item.stored) {
-            (Sent::Blocked(_), _) => return false,
-            (Sent::Written, stored) => {
-                context
-                    .tally
-                    .sent(DeliveryKind::Replay, qos, item.message.payload().len());
-                if redelivered {
-                    context.tally.redelivered();
-                }
-                if let Some(stored) = stored {
-                    acks.sent(stored.position);
-                    if qos == QoS::AtMostOnce {
-                        context.unwritten.push(source, context.session.output().len());
-                    }
-                }
+        let redelivered = item.stored.is_some_and(|stored| stored.position <= self.redelivered_to);
+        match (context.send(&self.options, item, source, redelivered), item.stored) {
+            (Passed::Blocked, _) => return false,
+            (Passed::Sent, Some(stored)) => acks.sent(stored.position),
+            (Passed::Dropped, Some(stored)) => {
+                // One that was sent before is given up; a fresh one is skipped.
+                acks.acked(stored.position);
             }
-            (Sent::Dropped(reason), stored) => {
-                context.metrics.dropped.of(metric_reason(reason)).increment(1);
-                if let Some(stored) = stored {
-                    // One that was sent before is given up; a fresh one is skipped.
-                    acks.acked(stored.position);
-                }
-            }
+            (_, None) => {}
         }
         true
     }
@@ -375,21 +398,6 @@ impl std::fmt::Debug for ReplaySubscription {
         f.debug_struct("ReplaySubscription")
             .field("filter", &self.filter)
             .finish_non_exhaustive()
-    }
-}
-
-impl From<Event> for LaneItem {
-    fn from(event: Event) -> Self {
-        let stored = Stored {
-            position: event.position,
-            sequence: event.sequence,
-            time: event.time,
-            channel: event.channel,
-        };
-        Self {
-            message: event.message,
-            stored: Some(stored),
-        }
     }
 }
 

@@ -7,7 +7,8 @@ use smallvec::SmallVec;
 
 use super::Broker;
 use super::group::Group;
-use super::outbox::{Item, LaneItem, Outbox};
+use super::lane::LaneItem;
+use super::outbox::{Item, Outbox};
 use super::subscription::SubscriptionOptions;
 use super::turn::Turn;
 use crate::cursor::Candidate;
