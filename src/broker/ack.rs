@@ -1,8 +1,9 @@
-//! SUBACK and UNSUBACK, which wait until every cursor change that they promise is durable.
+//! SUBACK and UNSUBACK, which wait until every change that they promise is durable.
 
-use super::Broker;
+use super::{Broker, LogTag};
 use super::client::{Client, SubscriptionPath};
 use crate::codec::{Packet, SubAck};
+use crate::log::Command;
 use crate::session::Delivery;
 use crate::types::{PacketId, ReasonCode};
 
@@ -14,7 +15,7 @@ pub(super) struct AwaitedAck {
     pub left: usize,
     pub is_subscribe: bool,
     pub packet: SubAck,
-    /// The filters, by index, whose cursor changes are awaited; they fail if the change does.
+    /// The filters, by index, whose changes are awaited; they fail if the change does.
     pub changes: Vec<(usize, SubscriptionPath)>,
     /// Sent right after a SUBACK.
     pub retained: Vec<Delivery>,
@@ -41,8 +42,18 @@ impl AwaitedAck {
     }
 }
 
+impl AwaitedAck {
+    /// Submits a change that the acknowledgement waits for, of the filter whose reason comes next.
+    pub(super) fn submit(&mut self, client: &mut Client, path: &SubscriptionPath, command: Command) {
+        self.left += 1;
+        self.changes.push((self.packet.reasons.len(), path.clone()));
+        let tag = LogTag::Change(client.outbox.clone(), self.number);
+        client.turn.submit(command, tag);
+    }
+}
+
 impl Broker {
-    /// Writes the acknowledgement, or keeps it until its cursor changes are durable.
+    /// Writes the acknowledgement, or keeps it until its changes are durable.
     pub(super) fn finish_or_await(&self, client: &mut Client, ack: AwaitedAck) {
         if ack.left == 0 {
             self.finish_ack(client, ack);
@@ -51,8 +62,8 @@ impl Broker {
         }
     }
 
-    /// A cursor change of a SUBACK or UNSUBACK is durable, or failed.
-    pub(super) fn cursor_changed(&self, client: &mut Client, number: u64, outcome: Result<(), String>) {
+    /// A change that a SUBACK or UNSUBACK waits for is durable, or failed.
+    pub(super) fn change_done(&self, client: &mut Client, number: u64, outcome: Result<(), String>) {
         let Some(index) = client.acks.iter().position(|ack| ack.number == number) else {
             return;
         };

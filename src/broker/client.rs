@@ -7,6 +7,7 @@ use ahash::AHashMap;
 use bytes::BytesMut;
 
 use super::ack::AwaitedAck;
+use super::durable::Durable;
 use super::group::Group;
 use super::outbox::Outbox;
 use super::replay::ReplaySubscription;
@@ -16,15 +17,18 @@ use super::turn::Turn;
 use super::unwritten::Unwritten;
 use super::will::Will;
 use crate::codec::Packet;
+use crate::log::{Command, SubscriptionKind, SubscriptionRecord};
 use crate::session::{Delivery, Session, SubscriptionKey};
 use crate::topic::TopicFilter;
-use crate::types::Version;
+use crate::types::{Position, SessionId, Version};
 
 /// A client with everything that is its own.
 #[derive(Debug)]
 pub struct Client {
     pub(super) session: Session,
     pub(super) outbox: Arc<Outbox>,
+    /// What a durable session has beyond others.
+    pub(super) durable: Option<Box<Durable>>,
     pub(super) subscriptions: AHashMap<SubscriptionPath, Subscription>,
     pub(super) replays: Vec<ReplaySubscription>,
     pub(super) groups: Vec<GroupMembership>,
@@ -54,12 +58,25 @@ pub(super) struct SubscriptionPath {
 }
 
 /// What a session holds of one subscription.
-#[derive(Debug)]
-pub(super) enum Subscription {
-    Live,
-    Share,
-    Replay(SubscriptionKey),
-    Group(SubscriptionKey),
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Subscription {
+    pub key: SubscriptionKey,
+    pub kind: SubscriptionKind,
+    pub options: SubscriptionOptions,
+    /// Of a durable session's plain subscription: what is after this position belongs to it.
+    pub since: Position,
+}
+
+impl Subscription {
+    /// A subscription with a cursor of its own.
+    pub(super) fn new(key: SubscriptionKey, kind: SubscriptionKind, options: SubscriptionOptions) -> Self {
+        Self {
+            key,
+            kind,
+            options,
+            since: Position::default(),
+        }
+    }
 }
 
 /// A subscription to a group with a cursor.
@@ -91,6 +108,42 @@ impl Client {
         &self.outbox
     }
 
+    /// The subscription at a path, if it is of this kind.
+    pub(super) fn subscription(&self, path: &SubscriptionPath, kind: SubscriptionKind) -> Option<Subscription> {
+        self.subscriptions
+            .get(path)
+            .copied()
+            .filter(|subscription| subscription.kind == kind)
+    }
+
+    /// A subscription that is there was asked for again with these options.
+    pub(super) fn note_options(&mut self, path: &SubscriptionPath, options: SubscriptionOptions) {
+        if let Some(subscription) = self.subscriptions.get_mut(path) {
+            subscription.options = options;
+        }
+    }
+
+    /// Whether a durable session has read the log up to a position.
+    pub(super) fn has_read(&self, position: Position) -> bool {
+        self.durable
+            .as_ref()
+            .is_some_and(|durable| position <= durable.place.read_to())
+    }
+
+    /// A record of the log was sent to a durable session, or will not be.
+    pub(super) fn passed(&mut self, position: Option<Position>, sent: bool) {
+        match (&mut self.durable, position) {
+            (Some(durable), Some(position)) if sent => durable.place.sent(position),
+            (Some(durable), Some(position)) => durable.place.skip_to(position),
+            _ => {}
+        }
+    }
+
+    /// The name of a durable session on disk.
+    pub(super) fn durable_id(&self) -> Option<SessionId> {
+        self.durable.as_ref().map(|durable| durable.id)
+    }
+
     /// Whether packets of the client are handled now: not while too many of its messages wait for their commit, nor while
     /// it does not read the answers or the retained messages that it asked for.
     pub fn takes_input(&mut self) -> bool {
@@ -105,6 +158,32 @@ impl Client {
     /// Writes a packet.
     pub fn write(&mut self, packet: Packet<'_>) {
         self.session.write(packet);
+    }
+
+    /// The plain subscriptions are others now: a durable session that reads the log begins anew where it has got to.
+    pub(super) fn plain_changed(&mut self) {
+        if let Some(durable) = self.durable.as_mut().filter(|durable| durable.behind) {
+            durable.fall_behind();
+        }
+    }
+
+    /// The command that saves a subscription of a durable session.
+    pub(super) fn save_subscription(&self, path: &SubscriptionPath) -> Option<Command> {
+        let subscription = self.subscriptions.get(path)?;
+        let options = subscription.options;
+        let record = SubscriptionRecord {
+            session: self.durable_id()?,
+            number: subscription.key.0,
+            kind: subscription.kind,
+            group: path.group.as_deref().map(str::to_owned),
+            filter: path.filter.as_str().to_owned(),
+            qos: options.qos,
+            no_local: options.no_local,
+            retain_as_published: options.retain_as_published,
+            id: options.id,
+            since: subscription.since,
+        };
+        Some(Command::SaveSubscription(Box::new(record)))
     }
 
     pub(super) fn new_key(&mut self) -> SubscriptionKey {

@@ -36,6 +36,14 @@ impl CursorKey {
         }
     }
 
+    /// The cursor of a shared subscription without a start option.
+    pub fn share(group: &str, filter: &TopicFilter) -> Self {
+        Self {
+            owner: CursorOwner::Share(group.to_owned()),
+            filter: filter.as_str().to_owned(),
+        }
+    }
+
     /// The cursor of a group.
     pub fn group(group: &str, filter: &TopicFilter) -> Self {
         Self {
@@ -265,6 +273,20 @@ impl CursorTable {
         let removed = keys.iter().filter_map(|key| inner.remove(key));
         commands.extend(removed.map(|entry| Command::DeleteCursor(entry.saved.record.id)));
         commands
+    }
+
+    /// Removes the cursors of shared subscriptions that nobody took into use after a restart: no member is left.
+    pub fn remove_unused_shares(&self) -> Vec<Command> {
+        let mut inner = self.lock();
+        let is_share = |key: &CursorKey| matches!(key.owner, CursorOwner::Share(_));
+        let keys: Vec<CursorKey> = inner
+            .entries
+            .iter()
+            .filter(|(key, entry)| is_share(key) && !entry.in_use)
+            .map(|(key, _)| key.clone())
+            .collect();
+        let removed = keys.iter().filter_map(|key| inner.remove(key));
+        removed.map(|entry| Command::DeleteCursor(entry.saved.record.id)).collect()
     }
 
     /// How many cursors there are.

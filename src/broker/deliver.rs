@@ -18,8 +18,14 @@ impl Broker {
         if let Some(fault) = taken.order {
             return Err(fault);
         }
+        if taken.place_behind
+            && let Some(durable) = &mut client.durable
+            && !durable.behind
+        {
+            durable.fall_behind();
+        }
         for reply in taken.replies {
-            self.handle_reply(client, reply)?;
+            self.handle_reply(client, reply, now)?;
         }
         client.waiting.extend(taken.live);
         for source in client.session.resend(now, OUTPUT_LIMIT) {
@@ -32,15 +38,24 @@ impl Broker {
         let mut pumped = Pumped::Idle;
         if client.acks.is_empty() {
             // A SUBACK that is on its way goes before what its subscription brings.
-            pumped = self.pump_replays(client, now).map_err(|fault| store_fault(&fault))?;
-            if self.pump_groups(client, now).map_err(|fault| store_fault(&fault))? == Pumped::More {
-                pumped = Pumped::More;
-            }
+            pumped = self.pump_log(client, now).map_err(|fault| store_fault(&fault))?;
         }
+        self.save_place(client);
         client
             .outbox
             .set_load(client.held.len() + client.waiting.len() + client.session.in_flight());
         Ok(pumped)
+    }
+
+    /// Sends what comes from the log: for plain subscriptions of a durable session, for replays, for groups.
+    fn pump_log(&self, client: &mut Client, now: Timestamp) -> Result<Pumped, LogError> {
+        let pumps = [
+            self.pump_place(client, now)?,
+            self.pump_replays(client, now)?,
+            self.pump_groups(client, now)?,
+        ];
+        let more = pumps.contains(&Pumped::More);
+        Ok(if more { Pumped::More } else { Pumped::Idle })
     }
 
     /// So many bytes of the output were written: what needs no acknowledgement is delivered.
@@ -70,11 +85,16 @@ impl Broker {
                         .acked(client.outbox.subscriber, position, &self.cursors);
                 }
             }
+            Source::Session(position) => {
+                if let Some(durable) = &mut client.durable {
+                    durable.place.acked(position);
+                }
+            }
             Source::Live | Source::Retained => {}
         }
     }
 
-    fn handle_reply(&self, client: &mut Client, reply: Reply) -> Result<(), Fault> {
+    fn handle_reply(&self, client: &mut Client, reply: Reply, now: Timestamp) -> Result<(), Fault> {
         match reply {
             Reply::Publish(token, outcome) => {
                 client.commits_awaited = client.commits_awaited.saturating_sub(1);
@@ -83,8 +103,28 @@ impl Broker {
                     None => Ok(()),
                 }
             }
-            Reply::Cursor(number, outcome) => {
-                self.cursor_changed(client, number, outcome);
+            Reply::Changed(number, outcome) => {
+                self.change_done(client, number, outcome);
+                Ok(())
+            }
+            Reply::PlaceSaved(number, done) => {
+                self.place_saved(client, number, done, now);
+                Ok(())
+            }
+            Reply::Released(packet_id, gone) => {
+                client.session.handle_released(packet_id, gone);
+                Ok(())
+            }
+            Reply::SavePlace => {
+                self.flush_place(client);
+                Ok(())
+            }
+            Reply::SkipTo(position) => {
+                self.skip_pending(client, position);
+                Ok(())
+            }
+            Reply::JoinGroup(name, filter) => {
+                self.follow_share(client, &name, &filter);
                 Ok(())
             }
         }
@@ -102,6 +142,14 @@ impl Broker {
                 client.waiting.pop_front()
             };
             let Some(delivery) = next else { break };
+            let position = match delivery.source {
+                Source::Session(position) => Some(position),
+                _ => None,
+            };
+            if position.is_some_and(|position| client.has_read(position)) {
+                // The reader came upon it before it was queued.
+                continue;
+            }
             if !from_held
                 && delivery.qos != QoS::AtMostOnce
                 && (!client.held.is_empty() || !client.session.can_send(delivery.qos))
@@ -116,8 +164,14 @@ impl Broker {
             };
             let (qos, bytes) = (delivery.qos, delivery.message.payload().len());
             match client.session.send(delivery, now) {
-                Sent::Written => client.tally.sent(kind, qos, bytes),
-                Sent::Dropped(reason) => self.metrics.dropped.of(metric_reason(reason)).increment(1),
+                Sent::Written => {
+                    client.tally.sent(kind, qos, bytes);
+                    client.passed(position, true);
+                }
+                Sent::Dropped(reason) => {
+                    self.metrics.dropped.of(metric_reason(reason)).increment(1);
+                    client.passed(position, false);
+                }
                 Sent::Blocked(delivery) => {
                     client.held.push_front(delivery);
                     break;
@@ -163,6 +217,11 @@ impl Broker {
             return Ok(false);
         };
         let (key, group, options) = (*key, group.clone(), *options);
+        let kind = if group.is_share() {
+            DeliveryKind::Live
+        } else {
+            DeliveryKind::Replay
+        };
         let room = client.session.output().len() < OUTPUT_LIMIT;
         let credit = match options.qos {
             _ if !room => 0,
@@ -183,7 +242,7 @@ impl Broker {
             };
             let passed = self
                 .context(client, now)
-                .send(&options, &assigned.item, source, assigned.redelivered);
+                .send(&options, &assigned.item, source, kind, assigned.redelivered);
             match passed {
                 Passed::Sent => progress = true,
                 Passed::Dropped => {
@@ -223,6 +282,6 @@ fn store_fault(fault: &LogError) -> Fault {
 }
 
 /// An output of this many bytes is written before more is added.
-const OUTPUT_LIMIT: usize = 64 << 10;
+pub(super) const OUTPUT_LIMIT: usize = 64 << 10;
 /// Held messages beyond which the mailbox, which is bounded, takes over.
 const HELD_LIMIT: usize = 1024;

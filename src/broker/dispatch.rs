@@ -28,24 +28,19 @@ impl Dispatcher {
         let Committed { tag, command, outcome } = committed;
         let turn = &mut self.turn;
         match (command, outcome) {
-            (Command::Append(message), Ok(Outcome::Stored(stored))) => {
-                let outcome = broker.publish_now(&message, Some(stored), turn);
+            (Command::Publish(publish), Ok(outcome)) => {
+                let place = match outcome {
+                    Outcome::Stored(place) => Some(place),
+                    Outcome::Forwarded | Outcome::Done => None,
+                };
+                let outcome = broker.publish_now(&publish, place, None, turn);
                 reply(tag, outcome, turn);
             }
-            (Command::Append(_), Err(fault)) => {
+            (Command::Publish(_), Err(fault)) => {
                 broker.metrics.dropped.of(DropReason::StoreRefused).increment(1);
                 reply(tag, refusal(&fault), turn);
             }
-            (Command::Forward(message), _) => {
-                let outcome = broker.publish_now(&message, None, turn);
-                reply(tag, outcome, turn);
-            }
-            (_, outcome) => {
-                if let LogTag::Cursor(outbox, number) = tag {
-                    let outcome = outcome.map(|_| ()).map_err(|fault| store_text(&fault));
-                    turn.push(&outbox, Item::Reply(Reply::Cursor(number, outcome)));
-                }
-            }
+            (_, outcome) => answer(tag, outcome.map(|_| ()), turn),
         }
     }
 }
@@ -65,6 +60,22 @@ impl Sink<LogTag> for Dispatcher {
 fn reply(tag: LogTag, outcome: PublishOutcome, turn: &mut Turn) {
     if let LogTag::Publish(outbox, token) = tag {
         turn.push(&outbox, Item::Reply(Reply::Publish(token, outcome)));
+    }
+}
+
+/// Tells who waits how a command went that is no publish.
+fn answer(tag: LogTag, outcome: Result<(), LogError>, turn: &mut Turn) {
+    match tag {
+        LogTag::None | LogTag::Publish(..) => {}
+        LogTag::Change(outbox, number) => {
+            let outcome = outcome.map_err(|fault| store_text(&fault));
+            turn.push(&outbox, Item::Reply(Reply::Changed(number, outcome)));
+        }
+        LogTag::Place(outbox, number) => turn.push(&outbox, Item::Reply(Reply::PlaceSaved(number, outcome.is_ok()))),
+        LogTag::Release(outbox, packet_id) => {
+            turn.push(&outbox, Item::Reply(Reply::Released(packet_id, outcome.is_ok())));
+        }
+        LogTag::Connect(promise) => promise.keep(outcome.map_err(|fault| store_text(&fault))),
     }
 }
 

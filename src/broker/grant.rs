@@ -6,25 +6,25 @@ use super::client::{Client, GroupMembership, Subscription};
 use super::cursors::{CursorKey, Saved};
 use super::group::Group;
 use super::replay::{ReplayCursor, ReplaySubscription};
-use super::route::{Member, Target};
+use super::route::Target;
 use super::subscribe::{Granted, Refusal, Request};
 use super::subscription::SubscriptionOptions;
 use super::{Broker, LogTag};
 use crate::cursor::Start;
-use crate::log::{Command, Event, LogError, Origin, StartAt};
-use crate::router::{ShareGroup, SubscriberId};
+use crate::log::{Command, Event, LogError, Origin, StartAt, SubscriptionKind};
+use crate::router::SubscriberId;
 use crate::topic::TopicFilter;
 use crate::types::{QoS, ReasonCode, Sequence, Timestamp};
 
 /// A cursor taken into use.
-struct Opened {
-    saved: Saved,
+pub(super) struct Opened {
+    pub saved: Saved,
     /// Changes that go to disk before the one that is awaited, in this order.
-    before: Vec<Command>,
+    pub before: Vec<Command>,
     /// The change that the SUBACK waits for.
-    awaited: Option<Command>,
+    pub awaited: Option<Command>,
     /// Whether it was there before.
-    resumed: bool,
+    pub resumed: bool,
 }
 
 impl Broker {
@@ -39,47 +39,32 @@ impl Broker {
         }
         match (&request.start, &request.path.group) {
             (None, None) => Ok(self.subscribe_live(client, request)),
-            (None, Some(group)) => Ok(self.subscribe_share(client, request, group)),
+            (None, Some(group)) => self.subscribe_share(client, request, group, now),
             (Some(start), None) => self.subscribe_replay(client, request, start, now),
             (Some(start), Some(group)) => self.subscribe_group(client, request, group, start, now),
         }
     }
 
     fn subscribe_live(&self, client: &mut Client, request: &Request) -> Granted {
-        let known = matches!(client.subscriptions.get(&request.path), Some(Subscription::Live));
-        if !known {
+        let known = client.subscription(&request.path, SubscriptionKind::Live);
+        if known.is_none() {
             self.leave(client, &request.path);
         }
+        // Before the router knows of it: whatever is kept because of it comes later.
+        let now = self.reader.watermark();
+        let kept = known.filter(|known| known.options.qos > QoS::AtMostOnce);
+        let subscription = Subscription {
+            key: known.map_or_else(|| client.new_key(), |known| known.key),
+            kind: SubscriptionKind::Live,
+            options: request.options,
+            since: kept.map_or(now, |kept| kept.since),
+        };
         let target = Target::Live(client.outbox.clone(), request.options);
         self.router
             .insert(&request.path.filter, client.outbox.subscriber, target);
-        client.subscriptions.insert(request.path.clone(), Subscription::Live);
-        Granted::plain(request.options.qos, !known)
-    }
-
-    fn subscribe_share(&self, client: &mut Client, request: &Request, name: &str) -> Granted {
-        let known = matches!(client.subscriptions.get(&request.path), Some(Subscription::Share));
-        if !known {
-            self.leave(client, &request.path);
-        }
-        let member = Member {
-            outbox: client.outbox.clone(),
-            options: request.options,
-        };
-        self.groups.join_share(
-            name,
-            &request.path.filter,
-            member,
-            |subscriber| {
-                let group = Arc::new(ShareGroup::new(self.strategy(name)));
-                self.router
-                    .insert(&request.path.filter, subscriber, Target::Share(group.clone()));
-                group
-            },
-            &self.router,
-        );
-        client.subscriptions.insert(request.path.clone(), Subscription::Share);
-        Granted::plain(request.options.qos, !known)
+        client.subscriptions.insert(request.path.clone(), subscription);
+        client.plain_changed();
+        Granted::plain(request.options.qos, known.is_none())
     }
 
     fn subscribe_replay(
@@ -91,11 +76,12 @@ impl Broker {
     ) -> Result<Granted, Refusal> {
         let filter = &request.path.filter;
         if !request.reset_cursor
-            && let Some(Subscription::Replay(key)) = client.subscriptions.get(&request.path)
-            && let Some(replay) = client.replays.iter_mut().find(|replay| replay.key == *key)
+            && let Some(known) = client.subscription(&request.path, SubscriptionKind::Replay)
+            && let Some(replay) = client.replays.iter_mut().find(|replay| replay.key == known.key)
         {
             replay.options = request.options;
             let pending = replay.pending(&self.reader);
+            client.note_options(&request.path, request.options);
             return Ok(Granted {
                 qos: request.options.qos,
                 is_new: false,
@@ -129,9 +115,8 @@ impl Broker {
         let replay = ReplaySubscription::new(key, filter, cursor, request.options, &self.reader);
         let pending = replay.pending(&self.reader);
         client.replays.push(replay);
-        client
-            .subscriptions
-            .insert(request.path.clone(), Subscription::Replay(key));
+        let subscription = Subscription::new(key, SubscriptionKind::Replay, request.options);
+        client.subscriptions.insert(request.path.clone(), subscription);
         Ok(Granted {
             qos: request.options.qos,
             is_new,
@@ -153,10 +138,11 @@ impl Broker {
             ..request.options
         };
         if !request.reset_cursor
-            && let Some(Subscription::Group(key)) = client.subscriptions.get(&request.path)
-            && let Some(membership) = client.groups.iter_mut().find(|membership| membership.key == *key)
+            && let Some(known) = client.subscription(&request.path, SubscriptionKind::Group)
+            && let Some(membership) = client.groups.iter_mut().find(|membership| membership.key == known.key)
         {
             membership.options = options;
+            client.note_options(&request.path, options);
             return Ok(Granted {
                 qos: options.qos,
                 is_new: false,
@@ -189,9 +175,8 @@ impl Broker {
         }
         let key = client.new_key();
         client.groups.push(GroupMembership { key, group, options });
-        client
-            .subscriptions
-            .insert(request.path.clone(), Subscription::Group(key));
+        let subscription = Subscription::new(key, SubscriptionKind::Group, options);
+        client.subscriptions.insert(request.path.clone(), subscription);
         Ok(Granted {
             qos: options.qos,
             is_new: true,
@@ -200,7 +185,7 @@ impl Broker {
         })
     }
 
-    fn make_group(
+    pub(super) fn make_group(
         &self,
         subscriber: SubscriberId,
         key: &CursorKey,
@@ -226,7 +211,7 @@ impl Broker {
     }
 
     /// The saved cursor, or a fresh one that starts where `start` says.
-    fn open_cursor(
+    pub(super) fn open_cursor(
         &self,
         key: &CursorKey,
         request: &Request,
@@ -262,7 +247,7 @@ impl Broker {
         })
     }
 
-    fn check_room(&self, key: &CursorKey) -> Result<(), Refusal> {
+    pub(super) fn check_room(&self, key: &CursorKey) -> Result<(), Refusal> {
         if self.cursors.has_room(key) {
             return Ok(());
         }

@@ -10,7 +10,7 @@ use super::lane::{Lane, LaneItem};
 use super::outbox::Outbox;
 use super::{BATCH_BYTES, BATCH_RECORDS, BATCHES_PER_TURN};
 use crate::cursor::{GroupState, MemberId, Strategy};
-use crate::log::{CursorRecord, LogError, LogReader, Scan};
+use crate::log::{CursorOwner, CursorRecord, LogError, LogReader, Scan};
 use crate::router::{SubscriberId, hash_topic};
 use crate::topic::TopicFilter;
 use crate::types::{Position, Timestamp};
@@ -20,6 +20,8 @@ pub struct Group {
     /// The group's name in the router.
     pub subscriber: SubscriberId,
     key: CursorKey,
+    /// Whether it is a shared subscription without a start option that durable sessions are members of.
+    share: bool,
     state: Mutex<State>,
 }
 
@@ -81,8 +83,14 @@ impl Group {
         let record = &saved.record;
         let floor = record.floor;
         let logic = GroupState::restore(strategy, floor, &record.acked, record.sent);
+        let share = matches!(key.owner, CursorOwner::Share(_));
+        let filter = Arc::new(filter.clone());
         let state = State {
-            scan: reader.scan(Arc::new(filter.clone()), floor),
+            scan: if share {
+                reader.scan_kept(filter, floor)
+            } else {
+                reader.scan(filter, floor)
+            },
             saved,
             logic,
             scanned_to: floor,
@@ -98,6 +106,7 @@ impl Group {
         Arc::new(Self {
             subscriber,
             key,
+            share,
             state: Mutex::new(state),
         })
     }
@@ -105,6 +114,16 @@ impl Group {
     /// What names its cursor.
     pub fn key(&self) -> &CursorKey {
         &self.key
+    }
+
+    /// Whether it is a shared subscription without a start option: messages are as if each member had them live.
+    pub fn is_share(&self) -> bool {
+        self.share
+    }
+
+    /// Up to where it needs no record any more.
+    pub fn floor(&self) -> Position {
+        self.lock().logic.floor()
     }
 
     /// The router sends its messages from now on; the log holds everything up to `watermark`.
@@ -118,7 +137,9 @@ impl Group {
         if !state.subscribed.contains(&outbox.subscriber) {
             state.subscribed.push(outbox.subscriber);
         }
-        state.connect(outbox);
+        if outbox.is_connected() {
+            state.connect(outbox);
+        }
     }
 
     /// A subscribed session has a connection again.
@@ -228,7 +249,18 @@ impl State {
         let slot = self.members.remove(index);
         self.take_back(id, slot.assigned);
         self.logic.leave(id);
+        if self.members.is_empty() {
+            // Nobody takes anything: the log keeps it.
+            self.lane.fall_behind();
+            self.read_again();
+        }
         self.somebody_to_wake()
+    }
+
+    fn read_again(&mut self) {
+        self.buffer.clear();
+        self.scanned_to = self.read_to;
+        self.scan.seek(self.read_to);
     }
 
     /// What was given to a member and not sent goes to the next that can take it; it is no redelivery.
@@ -260,12 +292,13 @@ impl State {
     }
 
     fn arrived(&mut self, item: LaneItem) {
+        if self.members.is_empty() && item.stored.is_none() {
+            return;
+        }
         let was_behind = self.lane.is_behind();
         self.lane.push(item, self.max_queue_bytes);
         if self.lane.is_behind() && !was_behind {
-            self.buffer.clear();
-            self.scanned_to = self.read_to;
-            self.scan.seek(self.read_to);
+            self.read_again();
         }
     }
 

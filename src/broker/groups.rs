@@ -6,7 +6,7 @@ use ahash::AHashMap;
 
 use super::cursors::CursorKey;
 use super::group::Group;
-use super::outbox::Outbox;
+use super::outbox::{Item, Outbox, Reply};
 use super::route::{Member, Target};
 use crate::router::{Router, ShareGroup, SubscriberId};
 use crate::topic::TopicFilter;
@@ -14,46 +14,96 @@ use crate::topic::TopicFilter;
 /// All groups.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
-    shares: Mutex<AHashMap<(Box<str>, TopicFilter), Share>>,
+    shares: Mutex<AHashMap<(Arc<str>, TopicFilter), Share>>,
     replays: Mutex<AHashMap<CursorKey, Arc<Group>>>,
 }
 
+/// A shared subscription without a start option.
 #[derive(Debug)]
-struct Share {
-    subscriber: SubscriberId,
-    group: Arc<ShareGroup<Member>>,
+enum Share {
+    /// No member is durable: each message goes to the mailbox of one.
+    Live(SubscriberId, Arc<ShareGroup<Member>>),
+    /// A durable session is or was a member: messages are in the log, and the members share a cursor.
+    Kept(Arc<Group>),
 }
 
 impl Groups {
-    /// Joins a live group; `make` makes and routes it if it is new.
-    pub fn join_share(
+    /// Joins a shared subscription without a start option. While no member is durable it is a live group. The first
+    /// durable member makes it one with a cursor: `keep` makes that, and takes the live group's place in the router; the
+    /// members of the live group are told. Returns the group with the cursor, if it is one.
+    pub fn join_share<E>(
         &self,
-        name: &str,
+        name: &Arc<str>,
         filter: &TopicFilter,
         member: Member,
-        make: impl FnOnce(SubscriberId) -> Arc<ShareGroup<Member>>,
+        live: impl FnOnce(SubscriberId) -> Arc<ShareGroup<Member>>,
+        keep: impl FnOnce(SubscriberId) -> Result<Arc<Group>, E>,
         router: &Router<Target>,
-    ) {
+    ) -> Result<Option<Arc<Group>>, E> {
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
-        let share = shares.entry((name.into(), filter.clone())).or_insert_with(|| {
-            let subscriber = router.new_subscriber_id();
-            Share {
-                subscriber,
-                group: make(subscriber),
+        let key = (name.clone(), filter.clone());
+        let group = match shares.get(&key) {
+            Some(Share::Kept(group)) => group.clone(),
+            Some(Share::Live(_, group)) if !member.outbox.durable => {
+                group.join(member);
+                return Ok(None);
             }
-        });
-        share.group.join(member);
+            None if !member.outbox.durable => {
+                let subscriber = router.new_subscriber_id();
+                let group = live(subscriber);
+                group.join(member);
+                shares.insert(key, Share::Live(subscriber, group));
+                return Ok(None);
+            }
+            Some(Share::Live(subscriber, live)) => {
+                let group = keep(*subscriber)?;
+                for other in live.members() {
+                    let reply = Reply::JoinGroup(name.clone(), filter.clone());
+                    other.outbox.push(&mut vec![Item::Reply(reply)]);
+                }
+                shares.insert(key, Share::Kept(group.clone()));
+                group
+            }
+            None => {
+                let group = keep(router.new_subscriber_id())?;
+                shares.insert(key, Share::Kept(group.clone()));
+                group
+            }
+        };
+        group.subscribe(&member.outbox);
+        Ok(Some(group))
     }
 
     /// Leaves a live group; the last member takes it away.
-    pub fn leave_share(&self, name: &str, filter: &TopicFilter, member: SubscriberId, router: &Router<Target>) {
+    pub fn leave_share(&self, name: &Arc<str>, filter: &TopicFilter, member: SubscriberId, router: &Router<Target>) {
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (name.into(), filter.clone());
-        let Some(share) = shares.get(&key) else { return };
-        if share.group.leave(member.0).1 == 0 {
-            router.remove(filter, share.subscriber);
+        let key = (name.clone(), filter.clone());
+        if let Some(Share::Live(subscriber, group)) = shares.get(&key)
+            && group.leave(member.0).1 == 0
+        {
+            router.remove(filter, *subscriber);
             shares.remove(&key);
         }
+    }
+
+    /// Leaves a shared subscription with a cursor. `last` is called, while nobody can join, if nobody is left.
+    pub fn leave_kept_share(
+        &self,
+        group: &Arc<Group>,
+        name: &Arc<str>,
+        filter: &TopicFilter,
+        member: SubscriberId,
+        router: &Router<Target>,
+        last: impl FnOnce(&Arc<Group>),
+    ) -> Option<Arc<Outbox>> {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let (wake, left) = group.unsubscribe(member);
+        if left == 0 {
+            router.remove(filter, group.subscriber);
+            shares.remove(&(name.clone(), filter.clone()));
+            last(group);
+        }
+        wake
     }
 
     /// Joins a group with a cursor; `make` makes and routes it if it is new. `reset` makes it anew, which is possible

@@ -1,11 +1,12 @@
 //! One packet of a client, and the end of a turn.
 
-use super::Broker;
+use super::{Broker, LogTag};
 use super::client::Client;
 use super::disconnect::Cause;
 use crate::codec::Packet;
+use crate::log::Command;
 use crate::session::{Action, Fault};
-use crate::types::Timestamp;
+use crate::types::{PacketId, Timestamp};
 
 /// What a connection does after a packet.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ impl Broker {
             Action::None => {}
             Action::Publish(incoming) => self.publish(client, incoming, now)?,
             Action::Acked(source) => self.acknowledged(client, source),
+            Action::Release(packet_id) => self.release(client, packet_id),
             Action::Subscribe(subscribe) => self.subscribe(client, subscribe, now),
             Action::Unsubscribe(unsubscribe) => self.unsubscribe(client, unsubscribe),
             Action::Disconnect(disconnect) => {
@@ -31,6 +33,14 @@ impl Broker {
             }
         }
         Ok(Next::Continue)
+    }
+
+    /// Takes the packet identifier of a QoS 2 message off the disk; PUBCOMP waits for that.
+    fn release(&self, client: &mut Client, packet_id: PacketId) {
+        if let Some(id) = client.durable_id() {
+            let tag = LogTag::Release(client.outbox.clone(), packet_id);
+            client.turn.submit(Command::Release(id, packet_id), tag);
+        }
     }
 
     /// Hands over to others what the client's packets brought.

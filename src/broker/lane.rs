@@ -15,12 +15,49 @@ pub struct LaneItem {
     pub stored: Option<Stored>,
 }
 
-/// Where what arrives waits for one reader. Behind: events are not queued, only noted, and the reader gets them from the
-/// log. Live: they are queued.
+/// What one reader knows of the log's tail. Behind: what arrives is only noted, and the reader gets it from the log.
+/// Live: it is queued.
 #[derive(Debug)]
-pub(super) struct Lane {
+pub(super) struct Tail {
     behind: bool,
     seen: Position,
+}
+
+impl Tail {
+    /// For a reader that reads the log up to `seen` at least.
+    pub fn new(seen: Position) -> Self {
+        Self { behind: true, seen }
+    }
+
+    /// Whether the reader has to read the log.
+    pub fn is_behind(&self) -> bool {
+        self.behind
+    }
+
+    /// The log holds records up to here.
+    pub fn note(&mut self, position: Position) {
+        self.seen = self.seen.max(position);
+    }
+
+    /// The reader has everything up to `read_to`: if that is all there is, what comes from now on is queued.
+    pub fn try_live(&mut self, read_to: Position) -> bool {
+        let has_all = self.seen <= read_to;
+        if has_all {
+            self.behind = false;
+        }
+        has_all
+    }
+
+    /// Sends the reader back to the log.
+    pub fn fall_behind(&mut self) {
+        self.behind = true;
+    }
+}
+
+/// Where what arrives waits for one reader.
+#[derive(Debug)]
+pub(super) struct Lane {
+    tail: Tail,
     queue: VecDeque<LaneItem>,
     bytes: usize,
 }
@@ -29,8 +66,7 @@ impl Lane {
     /// A lane whose reader reads the log up to `seen` at least.
     pub fn new(seen: Position) -> Self {
         Self {
-            behind: true,
-            seen,
+            tail: Tail::new(seen),
             queue: VecDeque::new(),
             bytes: 0,
         }
@@ -38,23 +74,23 @@ impl Lane {
 
     /// Whether the reader has to read the log.
     pub fn is_behind(&self) -> bool {
-        self.behind
+        self.tail.is_behind()
     }
 
     /// The log holds events up to here.
     pub fn note(&mut self, position: Position) {
-        self.seen = self.seen.max(position);
+        self.tail.note(position);
     }
 
     /// Takes in what arrived; one that would queue too much sends the reader back to the log. `false`: a message that is
     /// not stored, and for which there is no room.
     pub fn push(&mut self, item: LaneItem, max_bytes: usize) -> bool {
-        if self.bytes >= max_bytes && !self.behind {
+        if self.bytes >= max_bytes && !self.is_behind() {
             self.fall_behind();
         }
         if let Some(stored) = item.stored {
             self.note(stored.position);
-            if self.behind {
+            if self.is_behind() {
                 return true;
             }
         } else if self.bytes >= max_bytes {
@@ -67,11 +103,7 @@ impl Lane {
 
     /// The reader has everything up to `read_to`: if that is all there is, what comes from now on is queued.
     pub fn try_live(&mut self, read_to: Position) -> bool {
-        let has_all = self.seen <= read_to;
-        if has_all {
-            self.behind = false;
-        }
-        has_all
+        self.tail.try_live(read_to)
     }
 
     /// Takes what is queued.
@@ -82,7 +114,7 @@ impl Lane {
 
     /// Sends the reader back to the log.
     pub fn fall_behind(&mut self) {
-        self.behind = true;
+        self.tail.fall_behind();
         self.queue.clear();
         self.bytes = 0;
     }

@@ -7,18 +7,25 @@ mod cursors;
 mod deliver;
 mod disconnect;
 mod dispatch;
+mod durable;
 mod grant;
 mod group;
 mod groups;
 mod handle;
+mod holds;
 mod housekeeping;
 mod lane;
 mod outbox;
+mod pending;
+mod plain;
+mod promise;
 mod publish;
 mod replay;
+mod restore;
 mod route;
 mod rules;
 mod sessions;
+mod share;
 mod subscribe;
 mod subscription;
 mod tally;
@@ -27,7 +34,7 @@ mod unsubscribe;
 mod unwritten;
 mod will;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub use client::Client;
@@ -37,7 +44,9 @@ pub use disconnect::Cause;
 use dispatch::{Dispatcher, Observer};
 use groups::Groups;
 pub use handle::Next;
+use holds::DurableHolds;
 use outbox::Outbox;
+use promise::Promise;
 pub use replay::Pumped;
 use route::Target;
 use rules::StoreRules;
@@ -50,7 +59,7 @@ use crate::metrics::Metrics;
 use crate::router::{Retained, RetainedLimits, Router};
 use crate::session::PublishToken;
 use crate::store::Store;
-use crate::types::Clock;
+use crate::types::{Clock, PacketId, Timestamp};
 
 /// A broker: everything but the sockets. Share it in an `Arc`.
 pub struct Broker {
@@ -65,6 +74,12 @@ pub struct Broker {
     groups: Groups,
     sessions: Sessions,
     cursors: CursorTable,
+    /// Durable sessions whose place is to be saved by the next flush.
+    unsaved: Mutex<Vec<Arc<Outbox>>>,
+    next_session: AtomicU64,
+    /// Whether publishers of some topics are refused because too much waits for a session.
+    refuses_full: AtomicBool,
+    pending_due: Mutex<Timestamp>,
     log: Log<LogTag>,
     reader: LogReader,
     connections: AtomicU64,
@@ -79,8 +94,14 @@ pub enum LogTag {
     None,
     /// A PUBLISH of this session.
     Publish(Arc<Outbox>, Option<PublishToken>),
-    /// A cursor change that a SUBACK or UNSUBACK of this session waits for.
-    Cursor(Arc<Outbox>, u64),
+    /// A change that a SUBACK or UNSUBACK of this session waits for.
+    Change(Arc<Outbox>, u64),
+    /// The place of this session, with all changes up to this number.
+    Place(Arc<Outbox>, u64),
+    /// A QoS 2 packet identifier of this session that is no longer in use.
+    Release(Arc<Outbox>, PacketId),
+    /// What a CONNECT changed.
+    Connect(Promise),
 }
 
 /// Commands on their way to the log.
@@ -91,15 +112,17 @@ impl Broker {
     pub fn open(config: Config, store: Arc<dyn Store>, clock: Clock, metrics: Metrics) -> Result<Arc<Self>, LogError> {
         let rules = Arc::new(StoreRules::new(&config.store));
         let retention_rules = rules.clone();
+        let dispatcher = Dispatcher::default();
+        let broker_slot = dispatcher.slot();
+        let holds = DurableHolds::new(broker_slot.clone());
         let options = LogOptions {
             max_bytes: config.store.max_bytes.unwrap_or(0),
             retention: Arc::new(move |topic: &str| retention_rules.retention(topic)),
             retention_interval: config.store.retention_interval,
+            holds: Arc::new(holds),
             clock: clock.clone(),
             ..LogOptions::default()
         };
-        let dispatcher = Dispatcher::default();
-        let broker_slot = dispatcher.slot();
         let observer = Observer::new(metrics.clone(), broker_slot.clone());
         let (log, recovered) = Log::open(store, options, Arc::new(observer), Box::new(dispatcher))?;
         let limits = CursorLimits {
@@ -121,12 +144,18 @@ impl Broker {
             groups: Groups::default(),
             sessions: Sessions::default(),
             cursors: CursorTable::new(limits, recovered.cursors),
+            unsaved: Mutex::default(),
+            next_session: AtomicU64::new(recovered.next_session.0),
+            refuses_full: AtomicBool::new(false),
+            pending_due: Mutex::default(),
             reader: log.reader(),
             log,
             connections: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             config,
         });
+        broker.restore(recovered.sessions, recovered.retained);
+        // Only now: what waits for the sessions is known.
         broker_slot.set(Arc::downgrade(&broker)).ok();
         Ok(broker)
     }

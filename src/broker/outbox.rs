@@ -1,16 +1,17 @@
 //! Where others leave what is meant for one session. Only the session's own task takes it out.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ahash::AHashMap;
 use tokio::sync::Notify;
 
-use super::lane::{Lane, LaneItem};
+use super::lane::{Lane, LaneItem, Tail};
 use crate::router::SubscriberId;
-use crate::session::{Delivery, Fault, PublishOutcome, PublishToken, SubscriptionKey};
-use crate::types::{ClientId, Position, QoS};
+use crate::session::{Delivery, Fault, PublishOutcome, PublishToken, Source, SubscriptionKey};
+use crate::topic::TopicFilter;
+use crate::types::{ClientId, PacketId, Position, QoS};
 
 /// The mailbox of one session.
 #[derive(Debug)]
@@ -19,8 +20,14 @@ pub struct Outbox {
     pub client_id: ClientId,
     /// The session's name in the router.
     pub subscriber: SubscriberId,
+    /// Whether the session is durable: what it has not acknowledged is kept in the log.
+    pub durable: bool,
     limits: OutboxLimits,
     connected: AtomicBool,
+    /// A durable session needs no record of its plain subscriptions up to here.
+    floor: AtomicU64,
+    /// More waits for a durable session than may, and the publishers are to be told.
+    over_limit: AtomicBool,
     load: AtomicUsize,
     inner: Mutex<Inner>,
     wake: Notify,
@@ -43,6 +50,8 @@ struct Inner {
     live: VecDeque<Delivery>,
     live_bytes: usize,
     lanes: AHashMap<SubscriptionKey, Lane>,
+    /// The plain subscriptions of a durable session.
+    place: Option<Tail>,
     replies: Vec<Reply>,
     order: Option<Fault>,
 }
@@ -52,8 +61,18 @@ struct Inner {
 pub enum Reply {
     /// What became of a PUBLISH that went through the log; no token at QoS 0.
     Publish(Option<PublishToken>, PublishOutcome),
-    /// A cursor change that a SUBACK or UNSUBACK waits for; the text is the fault.
-    Cursor(u64, Result<(), String>),
+    /// A change of a cursor or a subscription that a SUBACK or UNSUBACK waits for; the text is the fault.
+    Changed(u64, Result<(), String>),
+    /// The session's place is on disk with all changes up to this number, or could not be written.
+    PlaceSaved(u64, bool),
+    /// The packet identifier of a QoS 2 message is gone from the disk, or could not be taken off it.
+    Released(PacketId, bool),
+    /// The session's place is to be saved: it moved some time ago.
+    SavePlace,
+    /// More waits for the session than may: what is up to here is given up.
+    SkipTo(Position),
+    /// The live group became one with a cursor: the member joins it.
+    JoinGroup(Arc<str>, TopicFilter),
 }
 
 /// One thing to put into an outbox.
@@ -89,16 +108,21 @@ pub struct Taken {
     pub replies: Vec<Reply>,
     /// The order to end the connection.
     pub order: Option<Fault>,
+    /// Whether a durable session has to read its messages from the log.
+    pub place_behind: bool,
 }
 
 impl Outbox {
     /// An empty mailbox of a connected session.
-    pub fn new(client_id: ClientId, subscriber: SubscriberId, limits: OutboxLimits) -> Arc<Self> {
+    pub fn new(client_id: ClientId, subscriber: SubscriberId, limits: OutboxLimits, durable: bool) -> Arc<Self> {
         Arc::new(Self {
             client_id,
             subscriber,
+            durable,
             limits,
             connected: AtomicBool::new(true),
+            floor: AtomicU64::new(0),
+            over_limit: AtomicBool::new(false),
             load: AtomicUsize::new(0),
             inner: Mutex::default(),
             wake: Notify::new(),
@@ -114,6 +138,26 @@ impl Outbox {
     /// Tells others whether the session has a connection.
     pub fn set_connected(&self, connected: bool) {
         self.connected.store(connected, Ordering::Release);
+    }
+
+    /// Up to where a durable session needs no record any more.
+    pub fn floor(&self) -> Position {
+        Position(self.floor.load(Ordering::Acquire))
+    }
+
+    /// Tells others up to where a durable session needs no record any more.
+    pub fn set_floor(&self, floor: Position) {
+        self.floor.store(floor.0, Ordering::Release);
+    }
+
+    /// Whether publishers are refused because too much waits for the session.
+    pub fn is_over_limit(&self) -> bool {
+        self.over_limit.load(Ordering::Acquire)
+    }
+
+    /// Says whether publishers are refused. Returns what was said before.
+    pub fn set_over_limit(&self, over: bool) -> bool {
+        self.over_limit.swap(over, Ordering::AcqRel)
     }
 
     /// How many messages wait here or for the client's acknowledgement; roughly.
@@ -164,6 +208,7 @@ impl Outbox {
             live,
             replies: std::mem::take(&mut inner.replies),
             order: inner.order.take(),
+            place_behind: inner.place.as_ref().is_some_and(Tail::is_behind),
         }
     }
 
@@ -189,6 +234,28 @@ impl Outbox {
     /// Waits until the connection has left the session.
     pub fn released(&self) -> &Notify {
         &self.released
+    }
+
+    /// A durable session reads the log up to `seen` at least.
+    pub fn open_place(&self, seen: Position) {
+        self.lock().place = Some(Tail::new(seen));
+    }
+
+    /// A durable session has everything up to `read_to`: if that is all there is, what comes from now on is queued.
+    pub fn try_live_place(&self, read_to: Position) -> bool {
+        let mut inner = self.lock();
+        inner.place.as_mut().is_some_and(|tail| tail.try_live(read_to))
+    }
+
+    /// The log holds records up to here that nobody noted while the session was away.
+    pub fn note(&self, seen: Position) {
+        let mut inner = self.lock();
+        for lane in inner.lanes.values_mut() {
+            lane.note(seen);
+        }
+        if let Some(tail) = &mut inner.place {
+            tail.note(seen);
+        }
     }
 
     /// Adds a lane for a replay subscription that reads from the log up to `seen` at least.
@@ -217,10 +284,16 @@ impl Outbox {
         (!lane.is_behind() || !queue.is_empty()).then_some(queue)
     }
 
-    /// Sends all lanes back to the log: the connection is gone.
+    /// Sends all readers back to the log: the connection is gone.
     pub fn fall_behind(&self) {
-        for lane in self.lock().lanes.values_mut() {
+        let inner = &mut *self.lock();
+        for lane in inner.lanes.values_mut() {
             lane.fall_behind();
+        }
+        if let Some(tail) = &mut inner.place {
+            tail.fall_behind();
+            inner.live.retain(|delivery| !delivery.source.has_cursor());
+            inner.live_bytes = inner.live.iter().map(Delivery::cost).sum();
         }
     }
 
@@ -232,7 +305,16 @@ impl Outbox {
 impl Inner {
     fn push_live(&mut self, delivery: Delivery, outbox: &Outbox, refused: &mut Refused) {
         let limits = &outbox.limits;
-        if delivery.qos == QoS::AtMostOnce {
+        if let Source::Session(position) = delivery.source {
+            let full = self.live.len() >= limits.max_messages || self.live_bytes >= limits.max_bytes;
+            let Some(tail) = &mut self.place else { return };
+            tail.note(position);
+            if full || tail.is_behind() {
+                // The log has it.
+                tail.fall_behind();
+                return;
+            }
+        } else if delivery.qos == QoS::AtMostOnce {
             if !outbox.is_connected() {
                 refused.absent += 1;
                 return;
@@ -273,7 +355,7 @@ mod tests {
             max_messages: 3,
             max_bytes: 2000,
         };
-        Outbox::new("c".into(), SubscriberId(1), limits)
+        Outbox::new("c".into(), SubscriberId(1), limits, false)
     }
 
     fn message(qos: QoS) -> Arc<Message> {

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use super::client::Client;
-use super::rules::Keep;
+use super::route::{Kept, Route};
+use super::rules::Keep as Rule;
 use super::turn::Turn;
 use super::will::Will;
 use super::{Broker, LogTag};
 use crate::codec;
-use crate::log::{Command, Stored};
+use crate::log::{ChannelKind, Command, Keep, Publish, Stored};
 use crate::metrics::DropReason;
-use crate::router::RetainedChange;
 use crate::session::{Fault, Incoming, PublishOutcome, PublishToken};
 use crate::topic::check_topic_name;
-use crate::types::{Message, MessageParts, ReasonCode, Timestamp};
+use crate::types::{Message, MessageParts, QoS, ReasonCode, SessionId, Timestamp};
 
 /// A PUBLISH that is refused.
 struct Refusal {
@@ -29,39 +29,61 @@ impl Broker {
             .tally
             .received(incoming.publish.qos, incoming.publish.payload.len());
         match self.accept(client, &incoming, now) {
-            Ok((message, keep)) => self.forward(client, message, keep, incoming.token),
-            Err(refusal) => {
-                self.metrics.dropped.of(refusal.drop).increment(1);
-                self.settle(
-                    client,
-                    incoming.token,
-                    PublishOutcome::refused(refusal.reason, refusal.why),
-                )
-            }
+            Ok((message, rule)) => self.forward(client, message, rule, &incoming),
+            Err(refusal) => self.refuse(client, &incoming, &refusal),
         }
     }
 
-    /// Publishes the will of a client that is gone.
-    pub(super) fn publish_will(&self, will: &Will, now: Timestamp, turn: &mut Turn) {
+    fn refuse(&self, client: &mut Client, incoming: &Incoming<'_>, refusal: &Refusal) -> Result<(), Fault> {
+        self.metrics.dropped.of(refusal.drop).increment(1);
+        let outcome = PublishOutcome::refused(refusal.reason, refusal.why);
+        self.settle(client, incoming.token, outcome)
+    }
+
+    /// Publishes the will of a client that is gone; `saved` names the session that has it on disk.
+    pub(super) fn publish_will(&self, will: &Will, saved: Option<SessionId>, now: Timestamp, turn: &mut Turn) {
         let Ok((topic, asked_by_topic)) = published_topic(will.topic()) else {
             self.metrics.dropped.of(DropReason::InvalidTopic).increment(1);
+            if let Some(id) = saved {
+                turn.submit(Command::DeleteWill(id), LogTag::None);
+            }
             return;
         };
         self.metrics.wills_published.increment(1);
         let message = will.message(topic, now);
         let asked = codec::user_properties(message.properties()).any(|property| property == ("store", "true"));
-        if self.rules.decide(topic, asked | asked_by_topic) == Keep::Yes {
-            turn.submit(Command::Append(message), LogTag::None);
+        let rule = self.rules.decide(topic, asked | asked_by_topic);
+        let route = self.look_up(&message, None);
+        let holds = route.holds(message.qos());
+        let mut publish = self.keeping(message, rule, holds);
+        publish.will_of = saved;
+        if publish.writes_nothing() {
+            self.publish_now(&publish, None, Some(&route), turn);
         } else {
-            self.publish_now(&message, None, turn);
+            turn.submit(Command::Publish(publish), LogTag::None);
         }
     }
 
-    /// Updates the retained messages; a full table is counted.
-    fn retain(&self, message: &Arc<Message>) {
-        if self.retained.publish(message) == RetainedChange::Full {
+    /// What is to be kept of a message: as an event, or held for the durable sessions that want it; and as the retained
+    /// message of its topic.
+    fn keeping(&self, message: Arc<Message>, rule: Rule, holds: bool) -> Publish {
+        let retain = message.retain() && self.may_retain(&message);
+        let mut publish = match rule {
+            Rule::Yes => Publish::event(message),
+            _ if holds => Publish::held(message),
+            _ => Publish::passing(message),
+        };
+        publish.retain = retain;
+        publish
+    }
+
+    /// Whether there is room for a retained message; a full table is counted.
+    fn may_retain(&self, message: &Message) -> bool {
+        let has_room = self.retained.has_room(message);
+        if !has_room {
             self.metrics.dropped.of(DropReason::RetainedFull).increment(1);
         }
+        has_room
     }
 
     fn accept(
@@ -69,12 +91,12 @@ impl Broker {
         client: &Client,
         incoming: &Incoming<'_>,
         now: Timestamp,
-    ) -> Result<(Arc<Message>, Keep), Refusal> {
+    ) -> Result<(Arc<Message>, Rule), Refusal> {
         let publish = &incoming.publish;
         let (topic, asked_by_topic) = published_topic(&incoming.topic)?;
         let asked = asked_by_topic | asked_by_property(publish)?;
-        let keep = self.rules.decide(topic, asked);
-        if keep == Keep::Forbidden {
+        let rule = self.rules.decide(topic, asked);
+        if rule == Rule::Forbidden {
             return Err(Refusal {
                 reason: ReasonCode::ImplementationSpecificError,
                 drop: DropReason::StoreForbidden,
@@ -99,7 +121,7 @@ impl Broker {
         };
         Ok((
             Arc::new(Message::new(parts, Some(client.session.client_id().clone()))),
-            keep,
+            rule,
         ))
     }
 
@@ -107,39 +129,63 @@ impl Broker {
         &self,
         client: &mut Client,
         message: Arc<Message>,
-        keep: Keep,
-        token: Option<PublishToken>,
+        rule: Rule,
+        incoming: &Incoming<'_>,
     ) -> Result<(), Fault> {
-        let keep = keep == Keep::Yes;
-        if keep || client.commits_awaited > 0 {
-            // What comes after a stored message takes the same way, so that the order holds [MQTT-4.6.0-6].
-            let command = if keep {
-                Command::Append(message)
-            } else {
-                Command::Forward(message)
-            };
-            client.commits_awaited += 1;
-            let tag = LogTag::Publish(client.outbox.clone(), token);
-            client.turn.submit(command, tag);
-            return Ok(());
+        // A stored event is in the log whoever wants it: its topic, cold here, is not looked up.
+        let asks_route = rule != Rule::Yes || self.refuses_full();
+        let route = asks_route.then(|| self.look_up(&message, None));
+        if route.as_ref().is_some_and(|route| route.is_full(message.qos())) {
+            return self.refuse(client, incoming, &SESSION_FULL);
         }
-        let outcome = self.publish_now(&message, None, &mut client.turn);
-        self.settle(client, token, outcome)
+        let holds = route.as_ref().is_some_and(|route| route.holds(message.qos()));
+        let mut publish = self.keeping(message, rule, holds);
+        if let (QoS::ExactlyOnce, Some(id)) = (incoming.publish.qos, client.durable_id()) {
+            publish.received = incoming.publish.packet_id.map(|packet_id| (id, packet_id));
+        }
+        if client.commits_awaited == 0 && publish.writes_nothing() {
+            let outcome = self.publish_now(&publish, None, route.as_deref(), &mut client.turn);
+            return self.settle(client, incoming.token, outcome);
+        }
+        // What comes after a kept message takes the same way, so that the order holds [MQTT-4.6.0-6].
+        client.commits_awaited += 1;
+        let tag = LogTag::Publish(client.outbox.clone(), incoming.token);
+        client.turn.submit(Command::Publish(publish), tag);
+        Ok(())
     }
 
-    /// Retains and routes a message whose turn it is: one that is not stored, or one that is by now.
+    /// Retains and routes a message whose turn it is: one that is not kept, or one that is by now. `route` is who wants it,
+    /// if that was just looked up.
     pub(super) fn publish_now(
         &self,
-        message: &Arc<Message>,
-        stored: Option<Stored>,
+        publish: &Publish,
+        place: Option<Stored>,
+        route: Option<&Route>,
         turn: &mut Turn,
     ) -> PublishOutcome {
-        if message.retain() {
-            self.retain(message);
+        let message = &publish.message;
+        if publish.retain {
+            self.retained.publish(message);
         }
+        let kept = place.map(|place| Kept {
+            place,
+            kind: match publish.keep {
+                Keep::Event => ChannelKind::Event,
+                Keep::Held | Keep::Nothing => ChannelKind::Held,
+            },
+        });
+        let found;
+        let route = match route {
+            Some(route) => route,
+            None => {
+                found = self.look_up(message, kept);
+                &found
+            }
+        };
+        self.hand_out(route, message, kept, turn);
         let mut outcome = PublishOutcome::accepted();
-        outcome.sequence = stored.map(|stored| stored.sequence);
-        if !self.route(message, stored, turn) && stored.is_none() {
+        outcome.sequence = place.filter(|_| publish.keep == Keep::Event).map(|place| place.sequence);
+        if route.is_empty() && publish.keep != Keep::Event {
             outcome.reason = ReasonCode::NoMatchingSubscribers;
         }
         outcome
@@ -199,3 +245,9 @@ fn asked_by_property(publish: &codec::Publish<'_>) -> Result<bool, Refusal> {
     }
     Ok(asked)
 }
+
+const SESSION_FULL: Refusal = Refusal {
+    reason: ReasonCode::QuotaExceeded,
+    drop: DropReason::SessionLimit,
+    why: "too much waits for a durable session that subscribes to this topic (session.max_pending_messages, max_pending_bytes, max_pending_age)",
+};

@@ -169,20 +169,25 @@ pub(super) enum Passed {
 }
 
 impl PumpContext<'_> {
-    /// Sends what a reader has for the client.
+    /// Sends what a reader has for the client, as an event of a replay or as if it came live.
     pub(super) fn send(
         &mut self,
         options: &SubscriptionOptions,
         item: &LaneItem,
         source: Source,
+        kind: DeliveryKind,
         redelivered: bool,
     ) -> Passed {
         let mut delivery = options.delivery(&item.message, source);
-        delivery.event = item.stored.map(|stored| EventPlace {
-            sequence: stored.sequence,
-            time: stored.time,
-            redelivered,
-        });
+        if kind == DeliveryKind::Live {
+            delivery.retain = options.retain_as_published && item.message.retain();
+        } else {
+            delivery.event = item.stored.map(|stored| EventPlace {
+                sequence: stored.sequence,
+                time: stored.time,
+                redelivered,
+            });
+        }
         let qos = delivery.qos;
         match self.session.send(delivery, self.now) {
             Sent::Blocked(_) => return Passed::Blocked,
@@ -192,7 +197,7 @@ impl PumpContext<'_> {
             }
             Sent::Written => {}
         }
-        self.tally.sent(DeliveryKind::Replay, qos, item.message.payload().len());
+        self.tally.sent(kind, qos, item.message.payload().len());
         if redelivered {
             self.tally.redelivered();
         }
@@ -340,7 +345,8 @@ impl ReplaySubscription {
             None => Source::Live,
         };
         let redelivered = item.stored.is_some_and(|stored| stored.position <= self.redelivered_to);
-        match (context.send(&self.options, item, source, redelivered), item.stored) {
+        let passed = context.send(&self.options, item, source, DeliveryKind::Replay, redelivered);
+        match (passed, item.stored) {
             (Passed::Blocked, _) => return false,
             (Passed::Sent, Some(stored)) => acks.sent(stored.position),
             (Passed::Dropped, Some(stored)) => {

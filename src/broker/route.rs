@@ -9,12 +9,12 @@ use super::Broker;
 use super::group::Group;
 use super::lane::LaneItem;
 use super::outbox::{Item, Outbox};
-use super::subscription::SubscriptionOptions;
+use super::subscription::{SubscriptionOptions, merged};
 use super::turn::Turn;
 use crate::cursor::Candidate;
-use crate::log::Stored;
+use crate::log::{ChannelKind, Stored};
 use crate::router::{RouteCache, ShareGroup, hash_topic};
-use crate::session::{Delivery, Source, SubscriptionIds, SubscriptionKey};
+use crate::session::{Delivery, Source, SubscriptionKey};
 use crate::types::{Message, QoS};
 
 /// What the router holds at a filter.
@@ -28,6 +28,15 @@ pub enum Target {
     Replay(Arc<Outbox>, SubscriptionKey),
     /// A group with a cursor.
     Group(Arc<Group>),
+}
+
+/// The place of a message in the log, and why it is there.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept {
+    /// Where it is.
+    pub place: Stored,
+    /// Whether it is an event, or held for durable sessions.
+    pub kind: ChannelKind,
 }
 
 /// A member of a live group.
@@ -53,9 +62,16 @@ impl Candidate for Member {
     }
 }
 
-/// The targets of one topic, plain subscriptions merged by session.
+/// The targets of one topic, plain subscriptions merged by session. Sessions that are away are not among them: they read
+/// the log when they are back.
 #[derive(Debug, Default)]
 pub struct Route {
+    /// Whether a durable session, here or away, has to find messages of QoS 1 and 2 in the log.
+    holds: bool,
+    /// Whether more waits for such a session than may, so that publishers are refused.
+    full: bool,
+    /// Whether somebody who is away wants the topic.
+    absent: bool,
     live: Vec<LiveTarget>,
     shares: Vec<Arc<ShareGroup<Member>>>,
     replays: Vec<(Arc<Outbox>, SubscriptionKey)>,
@@ -73,17 +89,43 @@ impl Route {
         let mut route = Self::default();
         for target in targets {
             match target {
-                Target::Live(outbox, options) => route.live.push(LiveTarget {
-                    outbox,
-                    subscriptions: SmallVec::from_buf([options]),
-                }),
+                Target::Live(outbox, options) => route.add_live(outbox, options),
                 Target::Share(group) => route.shares.push(group),
-                Target::Replay(outbox, key) => route.replays.push((outbox, key)),
-                Target::Group(group) => route.groups.push(group),
+                Target::Replay(outbox, key) if outbox.is_connected() => route.replays.push((outbox, key)),
+                Target::Replay(..) => route.absent = true,
+                Target::Group(group) => {
+                    route.holds |= group.is_share();
+                    route.groups.push(group);
+                }
             }
         }
         route.merge_live();
         route
+    }
+
+    fn add_live(&mut self, outbox: Arc<Outbox>, options: SubscriptionOptions) {
+        if outbox.durable && options.qos > QoS::AtMostOnce {
+            self.holds = true;
+            self.full |= outbox.is_over_limit();
+        }
+        if outbox.durable && !outbox.is_connected() {
+            self.absent = true;
+            return;
+        }
+        self.live.push(LiveTarget {
+            outbox,
+            subscriptions: SmallVec::from_buf([options]),
+        });
+    }
+
+    /// Whether a message of this QoS must be in the log before it is acknowledged.
+    pub fn holds(&self, qos: QoS) -> bool {
+        self.holds && qos > QoS::AtMostOnce
+    }
+
+    /// Whether a message of this QoS is refused because too much waits for a session.
+    pub fn is_full(&self, qos: QoS) -> bool {
+        self.full && qos > QoS::AtMostOnce
     }
 
     /// Overlapping plain subscriptions of a session give one copy (section 3.3.4).
@@ -100,43 +142,35 @@ impl Route {
 
     /// Whether nobody wants the topic.
     pub fn is_empty(&self) -> bool {
-        self.live.is_empty() && self.shares.is_empty() && self.replays.is_empty() && self.groups.is_empty()
+        !self.absent
+            && self.live.is_empty()
+            && self.shares.is_empty()
+            && self.replays.is_empty()
+            && self.groups.is_empty()
     }
 }
 
 impl LiveTarget {
-    /// The delivery for this session; `None` if No Local holds for all its subscriptions [MQTT-3.8.3-3].
+    /// The delivery for this session.
     fn delivery(&self, message: &Arc<Message>) -> Option<Delivery> {
         let own = message.publisher() == Some(&self.outbox.client_id);
-        let mut wanted = self
-            .subscriptions
-            .iter()
-            .filter(|options| !(own && options.no_local))
-            .peekable();
-        wanted.peek()?;
-        let (mut qos, mut retain, mut subscription_ids) = (QoS::AtMostOnce, false, SubscriptionIds::new());
-        for options in wanted {
-            qos = qos.max(options.qos);
-            retain |= options.retain_as_published && message.retain();
-            subscription_ids.extend(options.id);
-        }
-        Some(Delivery {
-            message: message.clone(),
-            qos: qos.min(message.qos()),
-            retain,
-            subscription_ids,
-            source: Source::Live,
-            event: None,
-        })
+        merged(self.subscriptions.iter(), message, own)
     }
 }
 
 impl Broker {
-    /// Hands a message to everyone who wants it now. Returns whether there was anyone.
-    pub(super) fn route(&self, message: &Arc<Message>, stored: Option<Stored>, turn: &mut Turn) -> bool {
-        let route = self.look_up(message, stored);
+    /// Hands a message to everyone who wants it now, and who is here.
+    pub(super) fn hand_out(&self, route: &Route, message: &Arc<Message>, kept: Option<Kept>, turn: &mut Turn) {
+        // Held records are none of a replay's business: for it the message is live.
+        let stored = kept.filter(|kept| kept.kind == ChannelKind::Event).map(|kept| kept.place);
         for target in &route.live {
-            if let Some(delivery) = target.delivery(message) {
+            if let Some(mut delivery) = target.delivery(message) {
+                if let Some(kept) = kept
+                    && target.outbox.durable
+                    && delivery.qos > QoS::AtMostOnce
+                {
+                    delivery.source = Source::Session(kept.place.position);
+                }
                 turn.push(&target.outbox, Item::Live(delivery));
             }
         }
@@ -159,6 +193,11 @@ impl Broker {
             );
         }
         for group in &route.groups {
+            let stored = if group.is_share() {
+                kept.map(|kept| kept.place)
+            } else {
+                stored
+            };
             if let Some(outbox) = group.arrived(LaneItem {
                 message: message.clone(),
                 stored,
@@ -166,10 +205,10 @@ impl Broker {
                 turn.push(&outbox, Item::Wake);
             }
         }
-        !route.is_empty()
     }
 
-    fn look_up(&self, message: &Message, stored: Option<Stored>) -> Arc<Route> {
+    /// Who wants a message; `kept` is its place in the log, if it has one.
+    pub(super) fn look_up(&self, message: &Message, kept: Option<Kept>) -> Arc<Route> {
         ROUTES.with_borrow_mut(|(broker, cache)| {
             if *broker != self.instance {
                 // Another broker in this process used the thread before.
@@ -180,9 +219,9 @@ impl Broker {
                 let count = targets.len();
                 (Route::new(targets), count)
             };
-            match stored {
+            match kept {
                 // The channel's number spares a look at a topic that is cold here.
-                Some(stored) => cache.route_numbered(&self.router, stored.channel.0, || message.topic(), prepare),
+                Some(kept) => cache.route_numbered(&self.router, kept.place.channel.0, || message.topic(), prepare),
                 None => cache.route(&self.router, message.topic(), prepare),
             }
         })

@@ -3,7 +3,7 @@
 use super::ack::AwaitedAck;
 use super::client::{Client, SubscriptionPath};
 use super::subscription::SubscriptionOptions;
-use super::{Broker, LogTag};
+use super::Broker;
 use crate::codec::{RetainHandling, Subscribe, SubscribeFilter};
 use crate::cursor::{ReplayOptions, Start};
 use crate::log::Command;
@@ -76,15 +76,17 @@ impl Broker {
         now: Timestamp,
     ) {
         let granted = parse_request(filter, id, replay).and_then(|request| {
+            let before = client.subscriptions.get(&request.path).copied();
             let granted = self.grant(client, &request, now)?;
-            Ok((request, granted))
+            let changed = client.subscriptions.get(&request.path).copied() != before;
+            Ok((request, granted, changed))
         });
         match granted {
             Err(refusal) => {
                 ack.packet.reasons.push(refusal.reason);
                 ack.packet.reason_string.get_or_insert(refusal.why);
             }
-            Ok((request, granted)) => {
+            Ok((request, granted, changed)) => {
                 self.collect_retained(&request, filter.retain_handling, granted.is_new, ack, now);
                 if let Some((resumed, pending)) = granted.replay {
                     let start = if resumed { "resumed" } else { "fresh" };
@@ -93,11 +95,10 @@ impl Broker {
                     ack.packet.user_properties.extend(pending);
                 }
                 if let Some(command) = granted.command {
-                    ack.left += 1;
-                    ack.changes.push((ack.packet.reasons.len(), request.path));
-                    client
-                        .turn
-                        .submit(command, LogTag::Cursor(client.outbox.clone(), ack.number));
+                    ack.submit(client, &request.path, command);
+                }
+                if changed && let Some(command) = client.save_subscription(&request.path) {
+                    ack.submit(client, &request.path, command);
                 }
                 ack.packet.reasons.push(granted_reason(granted.qos));
             }

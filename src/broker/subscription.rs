@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::session::{Delivery, Source};
+use crate::session::{Delivery, Source, SubscriptionIds};
 use crate::types::{Message, QoS};
 
 /// What a subscription asked for.
@@ -30,4 +30,29 @@ impl SubscriptionOptions {
             event: None,
         }
     }
+}
+
+/// The one delivery of a message for several plain subscriptions of a session: the highest QoS, and all identifiers
+/// (section 3.3.4). `None` if No Local holds for all of them [MQTT-3.8.3-3].
+pub fn merged<'a>(
+    subscriptions: impl Iterator<Item = &'a SubscriptionOptions>,
+    message: &Arc<Message>,
+    own: bool,
+) -> Option<Delivery> {
+    let mut wanted = subscriptions.filter(|options| !(own && options.no_local)).peekable();
+    wanted.peek()?;
+    let (mut qos, mut retain, mut subscription_ids) = (QoS::AtMostOnce, false, SubscriptionIds::new());
+    for options in wanted {
+        qos = qos.max(options.qos);
+        retain |= options.retain_as_published && message.retain();
+        subscription_ids.extend(options.id);
+    }
+    Some(Delivery {
+        message: message.clone(),
+        qos: qos.min(message.qos()),
+        retain,
+        subscription_ids,
+        source: Source::Live,
+        event: None,
+    })
 }

@@ -6,7 +6,7 @@ use super::outbox::Item;
 use super::{Broker, LogTag};
 use crate::codec::Unsubscribe;
 use crate::cursor::keep_cursor;
-use crate::log::Command;
+use crate::log::{Command, SubscriptionKind};
 use crate::session::{Source, SubscriptionKey};
 use crate::topic::{SubscriptionFilter, TopicFilter};
 use crate::types::ReasonCode;
@@ -57,20 +57,23 @@ impl Broker {
             return;
         };
         if let Some(command) = self.end_subscription(client, &path, subscription, fate) {
-            ack.left += 1;
-            ack.changes.push((ack.packet.reasons.len(), path));
-            client
-                .turn
-                .submit(command, LogTag::Cursor(client.outbox.clone(), ack.number));
+            ack.submit(client, &path, command);
+        }
+        if let Some(id) = client.durable_id() {
+            ack.submit(client, &path, Command::DeleteSubscription(id, subscription.key.0));
         }
         ack.packet.reasons.push(ReasonCode::Success);
     }
 
     /// Ends a subscription that another kind replaces, or that could not be made; a cursor stays.
     pub(super) fn leave(&self, client: &mut Client, path: &SubscriptionPath) {
-        if let Some(subscription) = client.subscriptions.remove(path)
-            && let Some(command) = self.end_subscription(client, path, subscription, CursorFate::Kept)
-        {
+        let Some(subscription) = client.subscriptions.remove(path) else {
+            return;
+        };
+        let command = self.end_subscription(client, path, subscription, CursorFate::Kept);
+        let id = client.durable_id();
+        let row = id.map(|id| Command::DeleteSubscription(id, subscription.key.0));
+        for command in command.into_iter().chain(row) {
             client.turn.submit(command, LogTag::None);
         }
     }
@@ -99,21 +102,18 @@ impl Broker {
         fate: CursorFate,
     ) -> Option<Command> {
         let subscriber = client.outbox.subscriber;
-        match subscription {
-            Subscription::Live => {
+        match subscription.kind {
+            SubscriptionKind::Live => {
                 self.router.remove(&path.filter, subscriber);
+                client.plain_changed();
                 None
             }
-            Subscription::Share => {
-                let name = path.group.as_deref().unwrap_or_default();
-                self.groups.leave_share(name, &path.filter, subscriber, &self.router);
-                None
-            }
-            Subscription::Replay(key) => {
+            SubscriptionKind::Share => self.leave_share(client, subscription.key, path),
+            SubscriptionKind::Replay => {
                 self.router.remove(&path.filter, subscriber);
-                self.end_replay(client, key, fate)
+                self.end_replay(client, subscription.key, fate)
             }
-            Subscription::Group(key) => self.end_membership(client, key, &path.filter, fate),
+            SubscriptionKind::Group => self.end_membership(client, subscription.key, &path.filter, fate),
         }
     }
 
@@ -128,7 +128,7 @@ impl Broker {
         }
     }
 
-    fn end_membership(
+    pub(super) fn end_membership(
         &self,
         client: &mut Client,
         key: SubscriptionKey,

@@ -44,12 +44,14 @@ pub enum Source {
     Replay(SubscriptionKey, Position),
     /// A group with a cursor; the acknowledgement is the group's.
     Group(SubscriptionKey, Position),
+    /// The plain subscriptions of a durable session; the acknowledgement moves the session's place in the log.
+    Session(Position),
 }
 
 impl Source {
     /// Whether a cursor waits for the acknowledgement.
     pub fn has_cursor(self) -> bool {
-        matches!(self, Self::Replay(..) | Self::Group(..))
+        matches!(self, Self::Replay(..) | Self::Group(..) | Self::Session(_))
     }
 }
 

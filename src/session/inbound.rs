@@ -61,6 +61,19 @@ struct PendingAck {
 enum Received {
     Pending(PublishToken),
     Recorded,
+    /// PUBREL came; PUBCOMP follows when the identifier is gone from the disk, if it came on this connection.
+    Releasing { asked: bool },
+}
+
+/// What to do with a PUBREL.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Release {
+    /// The identifier was known: it is to be forgotten.
+    Known,
+    /// It is on its way out already.
+    UnderWay,
+    /// It is not in use.
+    Unknown,
 }
 
 /// What to do with a QoS 1 or 2 PUBLISH.
@@ -101,7 +114,7 @@ impl Inbound {
             return Arrival::New(self.await_outcome(packet_id, qos));
         }
         match self.received.get(&packet_id) {
-            Some(Received::Recorded) => Arrival::AlreadyKnown,
+            Some(Received::Recorded | Received::Releasing { .. }) => Arrival::AlreadyKnown,
             Some(Received::Pending(_)) => {
                 let waiting = self.acks.iter().any(|ack| ack.packet_id == packet_id && ack.qos == qos);
                 if !waiting {
@@ -162,12 +175,46 @@ impl Inbound {
         })
     }
 
-    /// PUBREL: the packet identifier is free again. `false` if it was not in use.
-    pub fn release(&mut self, packet_id: PacketId) -> bool {
-        match self.received.get(&packet_id) {
-            Some(Received::Recorded) => self.received.remove(&packet_id).is_some(),
-            _ => false,
+    /// PUBREL. With `later`, the identifier stays in use until [`Self::released`].
+    pub fn release(&mut self, packet_id: PacketId, later: bool) -> Release {
+        match self.received.get_mut(&packet_id) {
+            Some(state @ Received::Recorded) if later => {
+                *state = Received::Releasing { asked: true };
+                Release::Known
+            }
+            Some(Received::Recorded) => {
+                self.received.remove(&packet_id);
+                Release::Known
+            }
+            Some(Received::Releasing { asked }) => {
+                *asked = true;
+                Release::UnderWay
+            }
+            _ => Release::Unknown,
         }
+    }
+
+    /// The identifier is gone from the disk, or stays there. Returns whether PUBCOMP is due.
+    pub fn released(&mut self, packet_id: PacketId, gone: bool) -> bool {
+        let Some(Received::Releasing { asked }) = self.received.get(&packet_id).copied() else {
+            return false;
+        };
+        if gone {
+            self.received.remove(&packet_id);
+        } else {
+            self.received.insert(packet_id, Received::Recorded);
+        }
+        asked && gone
+    }
+
+    /// Messages that were recorded before a restart.
+    pub fn restore(&mut self, received: impl IntoIterator<Item = PacketId>) {
+        self.received.extend(received.into_iter().map(|id| (id, Received::Recorded)));
+    }
+
+    /// The identifiers of all messages that are or may be recorded.
+    pub fn received(&self) -> Vec<PacketId> {
+        self.received.keys().copied().collect()
     }
 
     /// The connection is gone: no acknowledgement of it is owed; what QoS 2 knows stays.
@@ -175,6 +222,11 @@ impl Inbound {
         self.first_token += self.acks.len() as u64;
         self.acks.clear();
         self.unacknowledged_qos1 = 0;
+        for state in self.received.values_mut() {
+            if let Received::Releasing { asked } = state {
+                *asked = false;
+            }
+        }
     }
 
     fn await_outcome(&mut self, packet_id: PacketId, qos: QoS) -> PublishToken {
@@ -230,8 +282,8 @@ mod tests {
         assert!(inbound.next_ready().is_some());
         assert_eq!(inbound.next_ready(), None);
         assert_eq!(inbound.arrived(id(7), QoS::ExactlyOnce), Arrival::AlreadyKnown);
-        assert!(inbound.release(id(7)));
-        assert!(!inbound.release(id(7)));
+        assert_eq!(inbound.release(id(7), false), Release::Known);
+        assert_eq!(inbound.release(id(7), false), Release::Unknown);
         new_token(inbound.arrived(id(7), QoS::ExactlyOnce));
     }
 

@@ -6,6 +6,7 @@ mod fault;
 mod inbound;
 mod link;
 mod outbound;
+mod place;
 mod receive;
 mod send;
 #[cfg(test)]
@@ -14,7 +15,7 @@ mod tests;
 use bytes::BytesMut;
 
 use crate::codec::{self, Packet};
-use crate::types::{ClientId, Version};
+use crate::types::{ClientId, PacketId, Timestamp, Version};
 pub use delivery::{Delivery, EventPlace, Source, SubscriptionIds, SubscriptionKey};
 pub use fault::Fault;
 use inbound::Inbound;
@@ -22,6 +23,8 @@ pub use inbound::{PublishOutcome, PublishToken};
 use link::Link;
 pub use link::LinkOptions;
 use outbound::Outbound;
+pub use place::InFlightPlace;
+use place::Saving;
 pub use receive::{Action, Incoming, IncomingTopic};
 pub use send::{DropReason, Sent};
 
@@ -32,6 +35,8 @@ pub struct Session {
     link: Box<Link>,
     inbound: Inbound,
     outbound: Outbound,
+    /// For a durable session, whose packet identifiers in flight are on disk.
+    saving: Option<Box<Saving>>,
     out: BytesMut,
     packets_written: u64,
 }
@@ -44,9 +49,15 @@ impl Session {
             link: Box::new(Link::new(options)),
             inbound: Inbound::default(),
             outbound: Outbound::default(),
+            saving: None,
             out: BytesMut::new(),
             packets_written: 0,
         }
+    }
+
+    /// Makes the session durable: from now on packets wait for the disk where exactly once needs it.
+    pub fn make_durable(&mut self) {
+        self.saving.get_or_insert_default();
     }
 
     /// The client identifier.
@@ -77,6 +88,9 @@ impl Session {
         self.out = BytesMut::new();
         self.inbound.connection_lost();
         self.outbound.forget(|source| matches!(source, Source::Group(..)));
+        if let Some(saving) = &mut self.saving {
+            saving.connection_lost();
+        }
     }
 
     /// The bytes that wait to be written to the connection.
@@ -107,6 +121,51 @@ impl Session {
     /// How many QoS 1 and 2 messages of the client wait for ours.
     pub fn unacknowledged(&self) -> usize {
         self.inbound.unacknowledged()
+    }
+
+    /// The number of the last change of what is in flight, and of the last one that should be on disk at once. Zero if the
+    /// session is not durable.
+    pub fn changes(&self) -> (u64, u64) {
+        self.saving
+            .as_ref()
+            .map_or((0, 0), |saving| (saving.changes(), saving.urgent()))
+    }
+
+    /// What is in flight, in the order it was sent, and the packet identifier that was given out last.
+    pub fn in_flight_places(&self) -> (Vec<InFlightPlace>, u16) {
+        (self.outbound.places(), self.outbound.last_packet_id())
+    }
+
+    /// Takes out what is in flight, to be kept without its messages while the client is away.
+    pub fn unload(&mut self) -> Vec<InFlightPlace> {
+        self.outbound.unload()
+    }
+
+    /// Puts a packet back in flight, in the order it was sent; `delivery` is its message, unless only PUBREL is sent again.
+    pub fn load(&mut self, place: InFlightPlace, delivery: Option<Delivery>) {
+        self.outbound.load(place, delivery);
+    }
+
+    /// Restores a session from disk: QoS 2 messages of the client that wait for PUBREL, and the packet identifier that was
+    /// given out last.
+    pub fn restore(&mut self, received: impl IntoIterator<Item = PacketId>, last_packet_id: u16) {
+        self.inbound.restore(received);
+        self.outbound.set_last_packet_id(last_packet_id);
+    }
+
+    /// The QoS 2 messages of the client that wait for PUBREL.
+    pub fn received(&self) -> Vec<PacketId> {
+        self.inbound.received()
+    }
+
+    /// Changes up to this number are on disk: writes what waited for them. Returns the sources of messages that do not fit
+    /// the client's Maximum Packet Size after all; they are done.
+    pub fn saved(&mut self, number: u64, now: Timestamp) -> Vec<Source> {
+        let mut done = Vec::new();
+        while let Some(waiting) = self.saving.as_mut().and_then(|saving| saving.next_saved(number)) {
+            done.extend(self.write_waiting(waiting, now));
+        }
+        done
     }
 
     /// Gives up the in-flight messages of a subscription whose cursor goes on without this session. Until the client

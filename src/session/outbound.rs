@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 
 use ahash::AHashMap;
 
-use super::{Delivery, Source};
+use super::{Delivery, InFlightPlace, Source};
 use crate::types::{PacketId, QoS};
 
 /// Which packet an unacknowledged message waits for.
@@ -21,7 +21,9 @@ pub(super) enum Stage {
 
 #[derive(Debug)]
 pub(super) struct InFlight {
-    pub delivery: Delivery,
+    /// What is sent again; nothing once only PUBREL is.
+    pub delivery: Option<Delivery>,
+    pub source: Source,
     pub stage: Stage,
     /// Whether it holds a place of this connection's Receive Maximum.
     pub counted: bool,
@@ -66,7 +68,8 @@ impl Outbound {
         let order = self.next_order;
         self.next_order += 1;
         let entry = InFlight {
-            delivery,
+            source: delivery.source,
+            delivery: Some(delivery),
             stage,
             counted: true,
             given_up: false,
@@ -74,6 +77,51 @@ impl Outbound {
         };
         let earlier = self.in_flight.insert(packet_id, entry);
         debug_assert!(earlier.is_none(), "a packet identifier is used once at a time");
+    }
+
+    /// The packet identifier that was given out last.
+    pub fn last_packet_id(&self) -> u16 {
+        self.last_packet_id
+    }
+
+    /// Goes on behind a packet identifier.
+    pub fn set_last_packet_id(&mut self, last: u16) {
+        self.last_packet_id = last;
+    }
+
+    /// What is in flight, in the order it was sent, without what others get.
+    pub fn places(&self) -> Vec<InFlightPlace> {
+        let mut all: Vec<(&PacketId, &InFlight)> = self.in_flight.iter().filter(|(_, entry)| entry.is_kept()).collect();
+        all.sort_unstable_by_key(|(_, entry)| entry.order);
+        all.into_iter().map(|(id, entry)| entry.place(*id)).collect()
+    }
+
+    /// Takes everything in flight out, to be kept without its messages until the client is back.
+    pub fn unload(&mut self) -> Vec<InFlightPlace> {
+        let places = self.places();
+        self.in_flight = AHashMap::new();
+        self.resend = VecDeque::new();
+        places
+    }
+
+    /// Puts back what was in flight, in the order it was sent.
+    pub fn load(&mut self, place: InFlightPlace, delivery: Option<Delivery>) {
+        let stage = match (place.completing, place.qos) {
+            (true, _) => Stage::Complete,
+            (false, QoS::ExactlyOnce) => Stage::Receive,
+            (false, _) => Stage::Acknowledge,
+        };
+        let order = self.next_order;
+        self.next_order += 1;
+        let entry = InFlight {
+            delivery,
+            source: place.source,
+            stage,
+            counted: false,
+            given_up: false,
+            order,
+        };
+        self.in_flight.insert(place.packet_id, entry);
     }
 
     pub fn get_mut(&mut self, packet_id: PacketId) -> Option<&mut InFlight> {
@@ -122,7 +170,7 @@ impl Outbound {
     /// Gives up what `gone` names: the client still answers it, but it is not sent again.
     pub fn give_up(&mut self, gone: impl Fn(Source) -> bool) {
         for entry in self.in_flight.values_mut() {
-            entry.given_up |= gone(entry.delivery.source);
+            entry.given_up |= gone(entry.source);
         }
     }
 
@@ -130,12 +178,37 @@ impl Outbound {
     pub fn count(&self, such: impl Fn(Source) -> bool) -> usize {
         self.in_flight
             .values()
-            .filter(|entry| such(entry.delivery.source))
+            .filter(|entry| such(entry.source))
             .count()
     }
 
     /// Forgets what `gone` names; for groups, whose messages go to other members when the connection is lost.
     pub fn forget(&mut self, gone: impl Fn(Source) -> bool) {
-        self.in_flight.retain(|_, entry| !gone(entry.delivery.source));
+        self.in_flight.retain(|_, entry| !gone(entry.source));
+    }
+}
+
+impl InFlight {
+    /// Whether the session has to bring it to its end: what a group can give to others is not.
+    fn is_kept(&self) -> bool {
+        !self.given_up && !matches!(self.source, Source::Group(..))
+    }
+
+    fn place(&self, packet_id: PacketId) -> InFlightPlace {
+        let delivery = self.delivery.as_ref();
+        // What is in the log is read from there again.
+        let message = delivery.filter(|_| !self.source.has_cursor()).map(|delivery| delivery.message.clone());
+        InFlightPlace {
+            packet_id,
+            qos: match self.stage {
+                Stage::Acknowledge => QoS::AtLeastOnce,
+                Stage::Receive | Stage::Complete => QoS::ExactlyOnce,
+            },
+            source: self.source,
+            retain: delivery.is_some_and(|delivery| delivery.retain),
+            subscription_ids: delivery.map(|delivery| delivery.subscription_ids.clone()).unwrap_or_default(),
+            completing: self.stage == Stage::Complete,
+            message,
+        }
     }
 }

@@ -3,8 +3,9 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::inbound::Arrival;
+use super::inbound::{Arrival, Release};
 use super::outbound::{InFlight, Stage};
+use super::place::Waiting;
 use super::{Fault, PublishOutcome, PublishToken, Session, Source};
 use crate::codec::{self, Ack, Disconnect, Packet, Publish, StoredAck, Subscribe, Unsubscribe};
 use crate::types::{PacketId, QoS, ReasonCode, Version};
@@ -18,6 +19,8 @@ pub enum Action<'a> {
     Publish(Incoming<'a>),
     /// A delivery with a cursor was acknowledged for good.
     Acked(Source),
+    /// PUBREL of a durable session: PUBCOMP follows when the identifier is gone from the disk.
+    Release(PacketId),
     /// SUBSCRIBE; the SUBACK is the broker's to write.
     Subscribe(Subscribe),
     /// UNSUBSCRIBE; the UNSUBACK is the broker's to write.
@@ -175,14 +178,22 @@ impl Session {
     }
 
     fn handle_pubrel(&mut self, ack: &Ack) -> Action<'static> {
-        let known = self.inbound.release(ack.packet_id);
-        let reason = if known {
-            ReasonCode::Success
-        } else {
-            ReasonCode::PacketIdentifierNotFound
+        let durable = self.saving.is_some();
+        let reason = match self.inbound.release(ack.packet_id, durable) {
+            Release::Known if durable => return Action::Release(ack.packet_id),
+            Release::UnderWay => return Action::None,
+            Release::Known => ReasonCode::Success,
+            Release::Unknown => ReasonCode::PacketIdentifierNotFound,
         };
         self.write(Packet::PubComp(Ack::new(ack.packet_id, reason)));
         Action::None
+    }
+
+    /// A packet identifier of an [`Action::Release`] is gone from the disk, or could not be taken off it.
+    pub fn handle_released(&mut self, packet_id: PacketId, gone: bool) {
+        if self.inbound.released(packet_id, gone) {
+            self.write(Packet::PubComp(Ack::new(packet_id, ReasonCode::Success)));
+        }
     }
 
     fn handle_puback(&mut self, ack: &Ack) -> Action<'static> {
@@ -200,8 +211,20 @@ impl Session {
             };
         }
         let reason = match self.outbound.get_mut(ack.packet_id) {
-            Some(entry) if entry.stage != Stage::Acknowledge => {
+            Some(entry) if entry.stage == Stage::Receive => {
                 entry.stage = Stage::Complete;
+                entry.delivery = None;
+                if let Some(saving) = &mut self.saving {
+                    saving.wait(Waiting::Release(ack.packet_id));
+                    return Action::None;
+                }
+                ReasonCode::Success
+            }
+            Some(entry) if entry.stage == Stage::Complete => {
+                let saving = self.saving.as_ref();
+                if saving.is_some_and(|saving| saving.waits_for_release(ack.packet_id)) {
+                    return Action::None;
+                }
                 ReasonCode::Success
             }
             _ => ReasonCode::PacketIdentifierNotFound,
@@ -221,7 +244,10 @@ impl Session {
         if done.counted {
             self.link.give_back_quota();
         }
-        let source = done.delivery.source;
+        if let Some(saving) = &mut self.saving {
+            saving.acknowledged();
+        }
+        let source = done.source;
         if source.has_cursor() {
             Action::Acked(source)
         } else {

@@ -1,6 +1,7 @@
 //! Messages to the client: flow control, packet identifiers, aliases, size. Knows no queue.
 
 use super::outbound::Stage;
+use super::place::Waiting;
 use super::{Delivery, Session, Source};
 use crate::codec::{self, Ack, EventProperties, Packet};
 use crate::topic::channel_name;
@@ -47,14 +48,48 @@ impl Session {
                 None => return Sent::Blocked(delivery),
             },
         };
-        if !self.write_publish(&delivery, packet_id, false, expiry_secs) {
+        let waits = self.waits_for_disk(delivery.qos);
+        if !waits && !self.write_publish(&delivery, packet_id, false, expiry_secs) {
             return Sent::Dropped(DropReason::TooLarge);
         }
         if let Some(packet_id) = packet_id {
             self.link.send_quota -= 1;
             self.outbound.insert(packet_id, delivery);
+            match &mut self.saving {
+                Some(saving) if waits => saving.wait(Waiting::Publish(packet_id)),
+                Some(saving) => saving.sent(),
+                None => {}
+            }
         }
         Sent::Written
+    }
+
+    /// Whether a message of this QoS goes out only when its packet identifier is on disk: a client that has the identifier
+    /// of a QoS 2 message must not get another message under it after a crash. What is behind such a message waits as well.
+    fn waits_for_disk(&self, qos: QoS) -> bool {
+        let Some(saving) = &self.saving else {
+            return false;
+        };
+        match qos {
+            QoS::AtMostOnce => false,
+            QoS::AtLeastOnce => saving.has_waiting(),
+            QoS::ExactlyOnce => true,
+        }
+    }
+
+    /// Writes a packet whose packet identifier is on disk by now. Returns the source of a message that is too large.
+    pub(super) fn write_waiting(&mut self, waiting: Waiting, now: Timestamp) -> Option<Source> {
+        let packet_id = match waiting {
+            Waiting::Release(packet_id) => {
+                self.write(Packet::PubRel(Ack::new(packet_id, ReasonCode::Success)));
+                return None;
+            }
+            Waiting::Publish(packet_id) => packet_id,
+        };
+        let delivery = self.outbound.get_mut(packet_id)?.delivery.clone()?;
+        // Its delivery has begun, so it is completed even past its expiry.
+        let expiry_secs = delivery.message.remaining_expiry(now).unwrap_or(Some(1));
+        self.write_or_remove(packet_id, &delivery, false, expiry_secs)
     }
 
     /// Sends again what was in flight when the connection was lost, as far as the client takes it.
@@ -76,11 +111,9 @@ impl Session {
             }
             entry.counted = counted;
             self.link.send_quota -= u16::from(counted);
-            if is_release {
-                self.write(Packet::PubRel(Ack::new(packet_id, ReasonCode::Success)));
-            } else {
-                let delivery = entry.delivery.clone();
-                done.extend(self.resend_publish(packet_id, &delivery, now));
+            match entry.delivery.clone().filter(|_| !is_release) {
+                None => self.write(Packet::PubRel(Ack::new(packet_id, ReasonCode::Success))),
+                Some(delivery) => done.extend(self.resend_publish(packet_id, &delivery, now)),
             }
             self.outbound.resent();
         }
@@ -95,11 +128,25 @@ impl Session {
     fn resend_publish(&mut self, packet_id: PacketId, delivery: &Delivery, now: Timestamp) -> Option<Source> {
         // Its delivery was begun in time, so it is completed even past its expiry.
         let expiry_secs = delivery.message.remaining_expiry(now).unwrap_or(Some(1));
-        if self.write_publish(delivery, Some(packet_id), true, expiry_secs) {
+        self.write_or_remove(packet_id, delivery, true, expiry_secs)
+    }
+
+    /// Writes a message in flight; one that is too large for the client is done.
+    fn write_or_remove(
+        &mut self,
+        packet_id: PacketId,
+        delivery: &Delivery,
+        dup: bool,
+        expiry_secs: Option<u32>,
+    ) -> Option<Source> {
+        if self.write_publish(delivery, Some(packet_id), dup, expiry_secs) {
             return None;
         }
         self.link.give_back_quota();
         self.outbound.remove(packet_id);
+        if let Some(saving) = &mut self.saving {
+            saving.acknowledged();
+        }
         Some(delivery.source)
     }
 

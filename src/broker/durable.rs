@@ -1,0 +1,243 @@
+//! What a durable session has beyond others: its place in the log, and the way of its place to disk.
+//! Knows no other session.
+
+use std::collections::VecDeque;
+
+use super::outbox::{Outbox, Reply};
+use super::plain::PlainReader;
+use super::{Broker, LogTag};
+use crate::broker::client::Client;
+use crate::cursor::AckFloor;
+use crate::log::{Command, InFlightFrom, InFlightRecord, PlaceRecord};
+use crate::session::{Delivery, InFlightPlace, Session, Source};
+use crate::types::{Position, SessionId, Timestamp};
+
+/// The durable part of a session.
+#[derive(Debug)]
+pub(super) struct Durable {
+    pub id: SessionId,
+    /// When the session was made.
+    pub created: Timestamp,
+    /// How far the client has acknowledged what its plain subscriptions got.
+    pub place: AckFloor,
+    /// Reads the log while the session is behind.
+    pub reader: Option<PlainReader>,
+    /// What was read and is not sent.
+    pub buffer: VecDeque<(Position, Delivery)>,
+    /// Up to where the log was read.
+    pub scanned_to: Position,
+    /// Whether the log is read; otherwise what arrives is queued in the mailbox.
+    pub behind: bool,
+    /// What is in flight while nobody is connected.
+    pub parked: Vec<InFlightPlace>,
+    /// The will that is on disk.
+    pub has_will: bool,
+    saved: Saved,
+}
+
+/// What is on its way to disk.
+#[derive(Debug, Default)]
+struct Saved {
+    /// The changes of what is in flight, and the floor, as they were submitted last.
+    changes: u64,
+    floor: Position,
+    /// Whether a submitted row is not known to be durable yet.
+    under_way: bool,
+    /// Whether the next flush will ask for the row.
+    noted: bool,
+}
+
+impl Durable {
+    /// A new session, which needs nothing up to `floor`.
+    pub fn new(id: SessionId, created: Timestamp, floor: Position) -> Self {
+        Self::at(id, created, AckFloor::new(floor))
+    }
+
+    /// A session as it was saved.
+    pub fn restore(id: SessionId, created: Timestamp, record: &PlaceRecord) -> Self {
+        let mut place = AckFloor::restore(record.floor, &record.acked, record.sent);
+        let mut durable_parked = Vec::with_capacity(record.in_flight.len());
+        for entry in &record.in_flight {
+            if let InFlightFrom::Session(position) = entry.from
+                && !place.is_acked(position)
+            {
+                place.sent(position);
+            }
+            durable_parked.push(parked(entry));
+        }
+        Self {
+            parked: durable_parked,
+            ..Self::at(id, created, place)
+        }
+    }
+
+    fn at(id: SessionId, created: Timestamp, place: AckFloor) -> Self {
+        Self {
+            id,
+            created,
+            reader: None,
+            buffer: VecDeque::new(),
+            scanned_to: place.read_to(),
+            behind: true,
+            parked: Vec::new(),
+            has_will: false,
+            saved: Saved {
+                floor: place.floor(),
+                ..Saved::default()
+            },
+            place,
+        }
+    }
+
+    /// What was read and not sent is read again later.
+    pub fn fall_behind(&mut self) {
+        self.behind = true;
+        self.buffer.clear();
+        self.reader = None;
+        self.scanned_to = self.place.read_to();
+    }
+
+    /// Gives up what is not sent up to a position.
+    pub fn skip_to(&mut self, position: Position) {
+        self.place.skip_to(position);
+        self.fall_behind();
+    }
+
+    /// The session as it stands, for the disk.
+    pub fn record(&self, session: &Session) -> PlaceRecord {
+        let (mut in_flight, last_packet_id) = session.in_flight_places();
+        if in_flight.is_empty() {
+            in_flight.clone_from(&self.parked);
+        }
+        PlaceRecord {
+            session: self.id,
+            floor: self.place.floor(),
+            acked: self.place.acked_above(),
+            sent: self.place.highest_sent(),
+            last_packet_id,
+            in_flight: in_flight.iter().map(record).collect(),
+        }
+    }
+
+    /// The command that saves the place, unless nothing has changed since it was saved last.
+    pub fn save(&mut self, session: &Session) -> Option<(Command, u64)> {
+        let (changes, _) = session.changes();
+        let floor = self.place.floor();
+        if changes == self.saved.changes && floor == self.saved.floor {
+            return None;
+        }
+        (self.saved.changes, self.saved.floor) = (changes, floor);
+        Some((Command::SavePlace(Box::new(self.record(session))), changes))
+    }
+}
+
+fn record(place: &InFlightPlace) -> InFlightRecord {
+    let from = match place.source {
+        Source::Session(position) => InFlightFrom::Session(position),
+        Source::Replay(key, position) => InFlightFrom::Replay(key.0, position),
+        Source::Live | Source::Retained | Source::Group(..) => {
+            InFlightFrom::Own(place.message.as_deref().map(|message| Box::new(message.clone())))
+        }
+    };
+    InFlightRecord {
+        packet_id: place.packet_id,
+        from,
+        qos: place.qos,
+        retain: place.retain,
+        completing: place.completing,
+        subscription_ids: place.subscription_ids.to_vec(),
+    }
+}
+
+fn parked(record: &InFlightRecord) -> InFlightPlace {
+    use crate::session::SubscriptionKey;
+    let (source, message) = match &record.from {
+        InFlightFrom::Session(position) => (Source::Session(*position), None),
+        InFlightFrom::Replay(number, position) => (Source::Replay(SubscriptionKey(*number), *position), None),
+        InFlightFrom::Own(message) => (Source::Live, message.as_deref().cloned().map(std::sync::Arc::new)),
+    };
+    InFlightPlace {
+        packet_id: record.packet_id,
+        qos: record.qos,
+        source,
+        retain: record.retain,
+        subscription_ids: record.subscription_ids.iter().copied().collect(),
+        completing: record.completing,
+        message,
+    }
+}
+
+impl Broker {
+    /// Sends the place of a durable session on its way to disk: at once if a packet identifier has to be there soon, with
+    /// the next flush otherwise.
+    pub(super) fn save_place(&self, client: &mut Client) {
+        let Some(durable) = &mut client.durable else { return };
+        client.outbox.set_floor(durable.place.floor());
+        let (changes, urgent) = client.session.changes();
+        let saved = &mut durable.saved;
+        if urgent > saved.changes {
+            if !saved.under_way {
+                self.submit_place(client);
+            }
+        } else if !saved.noted && (changes > saved.changes || durable.place.floor() > saved.floor) {
+            saved.noted = true;
+            self.note_unsaved(client.outbox.clone());
+        }
+    }
+
+    /// The flush asks for the place.
+    pub(super) fn flush_place(&self, client: &mut Client) {
+        let Some(durable) = &mut client.durable else { return };
+        durable.saved.noted = false;
+        if !durable.saved.under_way {
+            self.submit_place(client);
+        }
+    }
+
+    /// Saves what has changed, whatever is under way.
+    pub(super) fn submit_place(&self, client: &mut Client) {
+        let Some(durable) = &mut client.durable else { return };
+        if let Some((command, number)) = durable.save(&client.session) {
+            durable.saved.under_way = true;
+            let tag = LogTag::Place(client.outbox.clone(), number);
+            client.turn.submit(command, tag);
+        }
+    }
+
+    /// The place is on disk, or could not be written.
+    pub(super) fn place_saved(&self, client: &mut Client, number: u64, done: bool, now: Timestamp) {
+        let Some(durable) = &mut client.durable else { return };
+        durable.saved.under_way = false;
+        if !done {
+            // What waits for it goes on waiting; the next flush tries again.
+            durable.saved.changes = 0;
+            if !std::mem::replace(&mut durable.saved.noted, true) {
+                self.note_unsaved(client.outbox.clone());
+            }
+            return;
+        }
+        for source in client.session.saved(number, now) {
+            self.acknowledged(client, source);
+        }
+    }
+
+    fn note_unsaved(&self, outbox: std::sync::Arc<Outbox>) {
+        self.unsaved
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .push(outbox);
+    }
+
+    /// Asks the sessions whose place moved since the last flush to save it.
+    pub(super) fn flush_places(&self) {
+        let unsaved = std::mem::take(
+            &mut *self
+                .unsaved
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        );
+        for outbox in unsaved {
+            outbox.push(&mut vec![super::outbox::Item::Reply(Reply::SavePlace)]);
+        }
+    }
+}

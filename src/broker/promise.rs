@@ -1,0 +1,32 @@
+//! Something that one task waits for and another thread brings about.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+
+/// The side that brings it about; the first to do so counts.
+#[derive(Clone, Debug)]
+pub struct Promise {
+    sender: Arc<Mutex<Option<oneshot::Sender<Outcome>>>>,
+}
+
+/// How it went; the text is the fault.
+pub type Outcome = Result<(), String>;
+
+impl Promise {
+    /// A promise and how to wait for it.
+    pub fn new() -> (Self, oneshot::Receiver<Outcome>) {
+        let (sender, receiver) = oneshot::channel();
+        let sender = Arc::new(Mutex::new(Some(sender)));
+        (Self { sender }, receiver)
+    }
+
+    /// Keeps the promise.
+    pub fn keep(&self, outcome: Outcome) {
+        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(sender) = sender {
+            // Nobody waits any more if the connection is gone.
+            let _ = sender.send(outcome);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Shared subscriptions without a start option: live while no member is durable, with a cursor from then on.
+
+use std::sync::Arc;
+
+use super::client::{Client, GroupMembership, Subscription, SubscriptionPath};
+use super::cursors::CursorKey;
+use super::outbox::Item;
+use super::route::{Member, Target};
+use super::subscribe::{Granted, Refusal, Request};
+use super::subscription::SubscriptionOptions;
+use super::{Broker, LogTag};
+use crate::cursor::Start;
+use crate::log::{Command, SubscriptionKind};
+use crate::router::ShareGroup;
+use crate::session::{Source, SubscriptionKey};
+use crate::topic::TopicFilter;
+use crate::types::{QoS, Timestamp};
+
+impl Broker {
+    pub(super) fn subscribe_share(
+        &self,
+        client: &mut Client,
+        request: &Request,
+        name: &Arc<str>,
+        now: Timestamp,
+    ) -> Result<Granted, Refusal> {
+        let known = client.subscription(&request.path, SubscriptionKind::Share);
+        if known.is_none() {
+            self.leave(client, &request.path);
+        }
+        let key = known.map_or_else(|| client.new_key(), |known| known.key);
+        let (options, before, awaited) = self.join_share(client, request, name, key, now)?;
+        for command in before {
+            client.turn.submit(command, LogTag::None);
+        }
+        let subscription = Subscription::new(key, SubscriptionKind::Share, options);
+        client.subscriptions.insert(request.path.clone(), subscription);
+        Ok(Granted {
+            command: awaited,
+            ..Granted::plain(options.qos, known.is_none())
+        })
+    }
+
+    /// Joins the group. Returns the options as granted, and the commands that make a new cursor durable: those before, and
+    /// the one to wait for.
+    fn join_share(
+        &self,
+        client: &mut Client,
+        request: &Request,
+        name: &Arc<str>,
+        key: SubscriptionKey,
+        now: Timestamp,
+    ) -> Result<(SubscriptionOptions, Vec<Command>, Option<Command>), Refusal> {
+        let filter = &request.path.filter;
+        let cursor_key = CursorKey::share(name, filter);
+        let (mut before, mut awaited) = (Vec::new(), None);
+        let live = |subscriber| {
+            let group = Arc::new(ShareGroup::new(self.strategy(name)));
+            self.router.insert(filter, subscriber, Target::Share(group.clone()));
+            group
+        };
+        let keep = |subscriber| {
+            let opened = self.open_cursor(&cursor_key, request, &Start::New, &mut |_| true, now)?;
+            (before, awaited) = (opened.before, opened.awaited);
+            Ok(self.make_group(subscriber, &cursor_key, name, filter, opened.saved))
+        };
+        let member = Member {
+            outbox: client.outbox.clone(),
+            options: request.options,
+        };
+        let joined = self.groups.join_share(name, filter, member, live, keep, &self.router)?;
+        let Some(group) = joined else {
+            return Ok((request.options, before, awaited));
+        };
+        // A QoS 2 message would have to stay with a member that may never come back [MQTT-4.8.2-4], [MQTT-4.8.2-5].
+        let options = SubscriptionOptions {
+            qos: request.options.qos.min(QoS::AtLeastOnce),
+            ..request.options
+        };
+        match client.groups.iter_mut().find(|membership| membership.key == key) {
+            Some(membership) => membership.options = options,
+            None => client.groups.push(GroupMembership { key, group, options }),
+        }
+        Ok((options, before, awaited))
+    }
+
+    /// The live group that this session is a member of has become one with a cursor.
+    pub(super) fn follow_share(&self, client: &mut Client, name: &Arc<str>, filter: &TopicFilter) {
+        let path = SubscriptionPath {
+            group: Some(name.clone()),
+            filter: filter.clone(),
+        };
+        let Some(subscription) = client.subscription(&path, SubscriptionKind::Share) else {
+            return;
+        };
+        let request = Request {
+            path,
+            start: None,
+            reset_cursor: false,
+            options: subscription.options,
+        };
+        let joined = self.join_share(client, &request, name, subscription.key, self.clock.now());
+        match joined {
+            Ok((_, before, awaited)) => {
+                for command in before.into_iter().chain(awaited) {
+                    client.turn.submit(command, LogTag::None);
+                }
+            }
+            Err(refusal) => {
+                tracing::error!(group = %name, why = refusal.why, "a member of a shared subscription gets no more messages");
+            }
+        }
+    }
+
+    pub(super) fn leave_share(
+        &self,
+        client: &mut Client,
+        key: SubscriptionKey,
+        path: &SubscriptionPath,
+    ) -> Option<Command> {
+        let name = path.group.as_ref()?;
+        let subscriber = client.outbox.subscriber;
+        let Some(index) = client.groups.iter().position(|membership| membership.key == key) else {
+            self.groups.leave_share(name, &path.filter, subscriber, &self.router);
+            return None;
+        };
+        let group = client.groups.remove(index).group;
+        client
+            .session
+            .forget_in_flight(|source| matches!(source, Source::Group(other, _) if other == key));
+        let mut command = None;
+        let last = |group: &Arc<super::group::Group>| command = self.cursors.remove(group.key());
+        let wake = self
+            .groups
+            .leave_kept_share(&group, name, &path.filter, subscriber, &self.router, last);
+        if let Some(outbox) = wake {
+            client.turn.push(&outbox, Item::Wake);
+        }
+        command
+    }
+}
