@@ -17,10 +17,10 @@ use super::turn::Turn;
 use super::unwritten::Unwritten;
 use super::will::Will;
 use crate::codec::Packet;
-use crate::log::{Command, SubscriptionKind, SubscriptionRecord};
+use crate::log::{Command, SessionRecord, SubscriptionKind, SubscriptionRecord};
 use crate::session::{Delivery, Session, SubscriptionKey};
 use crate::topic::TopicFilter;
-use crate::types::{Position, SessionId, Version};
+use crate::types::{Position, SessionId, Timestamp, Version};
 
 /// A client with everything that is its own.
 #[derive(Debug)]
@@ -165,6 +165,37 @@ impl Client {
         if let Some(durable) = self.durable.as_mut().filter(|durable| durable.behind) {
             durable.fall_behind();
         }
+    }
+
+    /// The commands that save a durable session; `disconnected` is since when nobody is connected.
+    pub(super) fn session_commands(&self, disconnected: Option<Timestamp>) -> Vec<Command> {
+        let Some(durable) = &self.durable else {
+            return Vec::new();
+        };
+        let record = SessionRecord {
+            id: durable.id,
+            client_id: self.client_id().to_owned(),
+            expiry_secs: self.session_expiry_secs,
+            created: durable.created,
+            disconnected,
+        };
+        vec![Command::SaveSession(Box::new(record))]
+    }
+
+    /// The command that brings the will on disk, or takes an earlier one off it, for a durable session.
+    pub(super) fn will_command(&mut self, now: Timestamp) -> Option<Command> {
+        let durable = self.durable.as_mut()?;
+        let had_will = std::mem::replace(&mut durable.has_will, self.will.is_some());
+        match &self.will {
+            Some(will) => Some(Command::SaveWill(Box::new(will.record(durable.id, now)))),
+            None => had_will.then_some(Command::DeleteWill(durable.id)),
+        }
+    }
+
+    /// The name of the session, if its will is on disk; the will is taken off it by the publish.
+    pub(super) fn saved_will(&mut self) -> Option<SessionId> {
+        let durable = self.durable.as_mut()?;
+        std::mem::take(&mut durable.has_will).then_some(durable.id)
     }
 
     /// The command that saves a subscription of a durable session.

@@ -5,18 +5,21 @@ use std::sync::atomic::Ordering;
 
 use ahash::AHashMap;
 
-use super::Broker;
+use super::{Broker, LogTag};
 use super::client::Client;
+use super::durable::Durable;
 use super::outbox::{Outbox, OutboxLimits};
-use super::sessions::Found;
+use super::promise::Promise;
+use super::sessions::{Absent, Found};
 use super::turn::Turn;
 use super::will::Will;
 use crate::codec::{ConnAck, Connect, Packet};
 use crate::config::DuplicateClientId;
+use crate::log::Command;
 use crate::metrics::{DropReason, RefusalReason};
 use crate::session::{Fault, LinkOptions, Session};
 use crate::topic::check_topic_name;
-use crate::types::{ClientId, ReasonCode, Timestamp, Version};
+use crate::types::{ClientId, ReasonCode, SessionId, Timestamp, Version};
 
 /// A CONNECT that is refused: what to answer, and why for the log.
 #[derive(Debug)]
@@ -29,8 +32,8 @@ pub struct Refused {
 
 impl Broker {
     /// Lets a client in: takes over or waits for an older connection of the same identifier, continues or begins the
-    /// session, and writes CONNACK. The client must be given back with `disconnect`.
-    pub async fn connect(&self, mut connect: Connect) -> Result<Box<Client>, Refused> {
+    /// session, and writes CONNACK when that is on disk. The client must be given back with `disconnect`.
+    pub async fn connect(&self, connect: Connect) -> Result<Box<Client>, Refused> {
         self.admit(&connect)?;
         let assigned_id = connect.client_id.is_empty();
         let client_id: ClientId = if assigned_id {
@@ -38,38 +41,137 @@ impl Broker {
         } else {
             connect.client_id.as_str().into()
         };
-        let outbox = Outbox::new(client_id.clone(), self.router.new_subscriber_id(), self.outbox_limits());
+        let durable = self.session_expiry(&connect) > 0;
+        let subscriber = self.router.new_subscriber_id();
+        let outbox = Outbox::new(client_id.clone(), subscriber, self.outbox_limits(), durable);
         let found = self.claim(&client_id, &outbox).await?;
         let now = self.clock.now();
         let options = self.link_options(&connect);
-        let mut turn = Turn::default();
-        let (mut client, session_present) = match found {
-            Some((earlier, will)) if !connect.clean_start => {
-                // The new connection comes before the will's delay is over: no will [MQTT-3.1.3-9].
-                drop(will);
-                (self.resume(*earlier, options), true)
-            }
-            found => {
-                if let Some((earlier, will)) = found {
-                    self.end_session(*earlier, will, now, &mut turn);
-                    self.sessions.replace(&client_id, &outbox);
-                }
-                (new_client(Session::new(client_id, options), outbox), false)
-            }
+        let mut entry = match found {
+            Some(absent) if !connect.clean_start => self.resume(absent, options)?,
+            found => self.begin(found, &client_id, &outbox, options, now),
         };
-        client.turn = turn;
-        client.assigned_id = assigned_id;
-        client.session_expiry_secs = self.session_expiry(&connect);
-        let id = client.session.client_id().clone();
-        client.will = connect.will.take().map(|will| Will::new(will, id));
+        entry.client.assigned_id = assigned_id;
+        if let Err(refused) = self.enter(&mut entry, &connect).await {
+            self.sessions.release(&client_id);
+            outbox.released().notify_waiters();
+            return Err(refused);
+        }
+        let Entry {
+            mut client,
+            session_present,
+            ..
+        } = entry;
         let connack = self.connack(&connect, &client, session_present);
         client.write(Packet::ConnAck(Box::new(connack)));
         self.connections.fetch_add(1, Ordering::Relaxed);
         self.metrics.connections.increment(1);
         self.metrics.connections_total.increment(1);
         self.count_sessions();
-        self.flush(&mut client.turn);
         Ok(Box::new(client))
+    }
+
+    /// Continues a session. If its messages in flight cannot be read, it goes on waiting for its client.
+    fn resume(&self, absent: Absent, options: LinkOptions) -> Result<Entry, Refused> {
+        let Absent {
+            mut client,
+            expires,
+            will,
+        } = absent;
+        if let Err(fault) = self.load_in_flight(&mut client) {
+            tracing::error!(client = client.client_id(), %fault, "what is in flight cannot be read");
+            let outbox = client.outbox.clone();
+            self.sessions.park(client, expires, will);
+            outbox.released().notify_waiters();
+            let why = "the messages of the session cannot be read from the store";
+            return Err(Refused::new(
+                ReasonCode::ServerUnavailable,
+                RefusalReason::Store,
+                why,
+            ));
+        }
+        client.session.resume(options);
+        client.outbox.set_connected(true);
+        self.router.touch();
+        // Whatever passed the session by before the router knew is in the log by now.
+        client.outbox.note(self.reader.watermark());
+        for membership in &client.groups {
+            membership.group.connect(&client.outbox);
+        }
+        // The new connection comes before the will's delay is over: no will [MQTT-3.1.3-9].
+        drop(will);
+        Ok(Entry {
+            client,
+            session_present: true,
+            ended: false,
+        })
+    }
+
+    /// Begins a session; one that was there ends.
+    fn begin(
+        &self,
+        found: Option<Absent>,
+        client_id: &ClientId,
+        outbox: &Arc<Outbox>,
+        options: LinkOptions,
+        now: Timestamp,
+    ) -> Entry {
+        let mut turn = Turn::default();
+        let ended = found.is_some();
+        if let Some(Absent { client, will, .. }) = found {
+            self.end_session(client, will.map(|(_, will)| will), now, &mut turn);
+            self.sessions.replace(client_id, outbox);
+        }
+        let mut client = new_client(Session::new(client_id.clone(), options), outbox.clone());
+        client.turn = turn;
+        if outbox.durable {
+            let id = SessionId(self.next_session.fetch_add(1, Ordering::Relaxed));
+            let floor = self.reader.watermark();
+            client.session.make_durable();
+            client.outbox.set_floor(floor);
+            client.outbox.open_place(floor);
+            client.durable = Some(Box::new(Durable::new(id, now, floor)));
+        }
+        Entry {
+            client,
+            session_present: false,
+            ended,
+        }
+    }
+
+    /// Takes over what CONNECT says, and waits until what that changes is on disk.
+    async fn enter(&self, entry: &mut Entry, connect: &Connect) -> Result<(), Refused> {
+        let client = &mut entry.client;
+        client.session_expiry_secs = self.session_expiry(connect);
+        let id = client.session.client_id().clone();
+        client.will = connect.will.clone().map(|will| Will::new(will, id));
+        let mut commands = client.session_commands(None);
+        commands.extend(client.will_command(self.clock.now()));
+        if commands.is_empty() && entry.ended {
+            commands.push(Command::Flush);
+        }
+        let Some(last) = commands.pop() else {
+            self.flush(&mut client.turn);
+            return Ok(());
+        };
+        for command in commands {
+            client.turn.submit(command, LogTag::None);
+        }
+        let (promise, kept) = Promise::new();
+        client.turn.submit(last, LogTag::Connect(promise));
+        self.flush(&mut client.turn);
+        let why = match kept.await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(why)) => why,
+            Err(_) => "the broker is stopping".to_owned(),
+        };
+        if client.durable.is_some() && !entry.session_present {
+            let why = format!("the session cannot be kept: {why}");
+            return Err(Refused::new(ReasonCode::ServerUnavailable, RefusalReason::Store, &why));
+        }
+        // What was kept before is still there: the client may read on.
+        tracing::error!(client = client.client_id(), why, "CONNECT could not be noted on disk");
+        Ok(())
     }
 
     fn admit(&self, connect: &Connect) -> Result<(), Refused> {
@@ -125,11 +227,11 @@ impl Broker {
         &self,
         client_id: &ClientId,
         outbox: &Arc<Outbox>,
-    ) -> Result<Option<(Box<Client>, Option<Will>)>, Refused> {
+    ) -> Result<Option<Absent>, Refused> {
         loop {
             let other = match self.sessions.claim(client_id, outbox) {
                 Found::Nothing => return Ok(None),
-                Found::Absent(client, will) => return Ok(Some((client, will))),
+                Found::Absent(absent) => return Ok(Some(*absent)),
                 Found::Online(other) => other,
             };
             if self.config.session.duplicate_client_id == DuplicateClientId::Reject {
@@ -152,15 +254,6 @@ impl Broker {
                 released.await;
             }
         }
-    }
-
-    fn resume(&self, mut client: Client, options: LinkOptions) -> Client {
-        client.session.resume(options);
-        client.outbox.set_connected(true);
-        for membership in &client.groups {
-            membership.group.connect(&client.outbox);
-        }
-        client
     }
 
     fn link_options(&self, connect: &Connect) -> LinkOptions {
@@ -234,6 +327,8 @@ impl Broker {
         let granted = client.session_expiry_secs;
         connack.session_expiry_secs = (granted != connect.session_expiry_secs.unwrap_or(0)).then_some(granted);
         let keep_alive = self.keep_alive_secs(connect);
+        let durability = ("durability".to_owned(), self.config.store.durability.word().to_owned());
+        connack.user_properties.push(durability);
         connack.server_keep_alive_secs = (keep_alive != connect.keep_alive_secs).then_some(keep_alive);
         connack
     }
@@ -253,10 +348,21 @@ impl Broker {
         if asked == 0 { max } else { asked.min(max) }
     }
 
-    /// Ends a session that nobody continues: its will goes out now.
+    /// Ends a session that nobody continues: its will goes out now, and nothing of it stays on disk.
     pub(super) fn end_session(&self, mut client: Client, will: Option<Will>, now: Timestamp, turn: &mut Turn) {
         if let Some(will) = will {
-            self.publish_will(&will, now, turn);
+            let saved = client.saved_will();
+            self.publish_will(&will, saved, now, turn);
+        }
+        if let Some(id) = client.durable_id() {
+            let subscriptions = client.subscriptions.values();
+            let command = Command::DeleteSession {
+                id,
+                subscriptions: subscriptions.map(|subscription| subscription.key.0).collect(),
+                received: client.session.received(),
+            };
+            turn.submit(command, LogTag::None);
+            client.durable = None;
         }
         let unacknowledged = client.session.in_flight_without_cursor() + client.outbox.waiting();
         self.metrics
@@ -267,6 +373,14 @@ impl Broker {
         self.flush(&mut client.turn);
         self.count_sessions();
     }
+}
+
+/// A client on its way in.
+struct Entry {
+    client: Client,
+    session_present: bool,
+    /// Whether an earlier session of the identifier was ended.
+    ended: bool,
 }
 
 impl Refused {
@@ -280,10 +394,11 @@ impl Refused {
     }
 }
 
-fn new_client(session: Session, outbox: Arc<Outbox>) -> Client {
+pub(super) fn new_client(session: Session, outbox: Arc<Outbox>) -> Client {
     Client {
         session,
         outbox,
+        durable: None,
         subscriptions: AHashMap::new(),
         replays: Vec::new(),
         groups: Vec::new(),

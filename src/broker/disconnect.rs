@@ -3,11 +3,12 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::Broker;
+use super::{Broker, LogTag};
 use super::client::Client;
 use super::outbox::Item;
 use super::turn::Turn;
 use crate::codec::Disconnect;
+use crate::log::Command;
 use crate::metrics::DropReason;
 use crate::session::{Fault, Source};
 use crate::types::{QoS, ReasonCode, Timestamp, Version};
@@ -55,10 +56,11 @@ impl Broker {
         self.detach(&mut client);
         client.tally.flush(&self.metrics);
         let mut turn = std::mem::take(&mut client.turn);
-        if client.session_expiry_secs == 0 {
+        if client.session_expiry_secs == 0 || client.durable.is_none() {
             self.end_session(client, will, now, &mut turn);
             self.sessions.release(&client_id);
         } else {
+            self.leave_on_disk(&mut client, will.is_some(), now, &mut turn);
             let expires = expiry_time(client.session_expiry_secs, now);
             let will = will.map(|will| (due_time(will.delay(), expires, now), will));
             let (at_once, later) = match will {
@@ -66,8 +68,11 @@ impl Broker {
                 other => (None, other),
             };
             if let Some(will) = at_once {
-                self.publish_will(&will, now, &mut turn);
+                let saved = client.saved_will();
+                self.publish_will(&will, saved, now, &mut turn);
             }
+            // Before another connection can have the session: its commands come later.
+            self.flush(&mut turn);
             self.sessions.park(client, expires, later);
         }
         self.flush(&mut turn);
@@ -83,9 +88,11 @@ impl Broker {
         }
         let mut unsent = std::mem::take(&mut client.held);
         unsent.append(&mut client.waiting);
-        unsent.retain(|delivery| delivery.qos != QoS::AtMostOnce);
+        // What has a cursor is read from the log again.
+        unsent.retain(|delivery| delivery.qos != QoS::AtMostOnce && !delivery.source.has_cursor());
         client.outbox.put_back(unsent);
         client.outbox.fall_behind();
+        self.router.touch();
         for replay in &mut client.replays {
             replay.fall_behind();
         }
@@ -96,6 +103,23 @@ impl Broker {
         }
         // Nobody waits for these SUBACKs any more; what they subscribed stays.
         client.acks.clear();
+    }
+
+    /// Brings a durable session on disk as it is now, and keeps of what is in flight only what is not in the log.
+    fn leave_on_disk(&self, client: &mut Client, has_will: bool, now: Timestamp, turn: &mut Turn) {
+        let Some(durable) = &mut client.durable else { return };
+        let place = durable.save(&client.session);
+        durable.parked = client.session.unload();
+        durable.fall_behind();
+        client.outbox.set_floor(durable.place.floor());
+        let forgotten = (durable.has_will && !has_will).then(|| {
+            durable.has_will = false;
+            Command::DeleteWill(durable.id)
+        });
+        let session = client.session_commands(Some(now));
+        for command in place.map(|(command, _)| command).into_iter().chain(forgotten).chain(session) {
+            turn.submit(command, LogTag::None);
+        }
     }
 
     /// A delivery with a cursor did not reach the socket: it is to be sent again. A group gives all that its lost member

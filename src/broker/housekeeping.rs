@@ -15,7 +15,7 @@ impl Broker {
         let mut turn = Turn::default();
         for due in self.sessions.due(now) {
             match due {
-                Due::Will(will) => self.publish_will(&will, now, &mut turn),
+                Due::Will(will, saved) => self.publish_will(&will, saved, now, &mut turn),
                 Due::Expired(client, will) => {
                     tracing::info!(client = %client.client_id(), "session expired");
                     self.end_session(*client, will, now, &mut turn);
@@ -25,12 +25,14 @@ impl Broker {
         for command in self.cursors.expire(now) {
             turn.submit(command, LogTag::None);
         }
+        self.limit_pending(now, &mut turn);
         self.flush(&mut turn);
         self.update_gauges();
     }
 
     /// Sends the cursors that moved on their way to disk.
     pub fn flush_cursors(&self, now: Timestamp) {
+        self.flush_places();
         self.cursors.flush(now, |commands| {
             let submissions = commands.into_iter().map(|command| Submission {
                 command,

@@ -57,10 +57,10 @@ impl Broker {
         let holds = route.holds(message.qos());
         let mut publish = self.keeping(message, rule, holds);
         publish.will_of = saved;
-        if publish.writes_nothing() {
-            self.publish_now(&publish, None, Some(&route), turn);
-        } else {
+        if publish.writes() {
             turn.submit(Command::Publish(publish), LogTag::None);
+        } else {
+            self.publish_now(&publish, None, Some(&route), turn);
         }
     }
 
@@ -143,7 +143,7 @@ impl Broker {
         if let (QoS::ExactlyOnce, Some(id)) = (incoming.publish.qos, client.durable_id()) {
             publish.received = incoming.publish.packet_id.map(|packet_id| (id, packet_id));
         }
-        if client.commits_awaited == 0 && publish.writes_nothing() {
+        if client.commits_awaited == 0 && !publish.writes() {
             let outcome = self.publish_now(&publish, None, route.as_deref(), &mut client.turn);
             return self.settle(client, incoming.token, outcome);
         }

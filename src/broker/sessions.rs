@@ -8,7 +8,7 @@ use ahash::AHashMap;
 use super::client::Client;
 use super::outbox::Outbox;
 use super::will::Will;
-use crate::types::{ClientId, Timestamp};
+use crate::types::{ClientId, SessionId, Timestamp};
 
 /// All sessions by client identifier.
 #[derive(Debug, Default)]
@@ -30,11 +30,14 @@ enum Slot {
     Absent(Box<Absent>),
 }
 
+/// A session without a connection.
 #[derive(Debug)]
-struct Absent {
-    client: Client,
-    expires: Option<Timestamp>,
-    will: Option<(Timestamp, Will)>,
+pub(super) struct Absent {
+    pub client: Client,
+    /// When it ends; `None` is never.
+    pub expires: Option<Timestamp>,
+    /// Its will, and when that is due.
+    pub will: Option<(Timestamp, Will)>,
 }
 
 /// What a newcomer finds under its client identifier.
@@ -42,8 +45,8 @@ struct Absent {
 pub(super) enum Found {
     /// Nothing; the newcomer has the identifier now.
     Nothing,
-    /// A session without a connection, and the will that waited; the newcomer has the identifier now.
-    Absent(Box<Client>, Option<Will>),
+    /// A session without a connection; the newcomer has the identifier now.
+    Absent(Box<Absent>),
     /// A connection has it.
     Online(Arc<Outbox>),
 }
@@ -51,8 +54,8 @@ pub(super) enum Found {
 /// What came due.
 #[derive(Debug)]
 pub(super) enum Due {
-    /// The will's delay is over.
-    Will(Box<Will>),
+    /// The will's delay is over; of a session that has it on disk, the name.
+    Will(Box<Will>, Option<SessionId>),
     /// The session is over; with its will, if that was still waiting.
     Expired(Box<Client>, Option<Will>),
 }
@@ -72,7 +75,7 @@ impl Sessions {
                 inner
                     .slots
                     .insert(client_id.clone(), Slot::Online(absent.client.outbox.clone()));
-                Found::Absent(Box::new(absent.client), absent.will.map(|(_, will)| will))
+                Found::Absent(absent)
             }
             None => {
                 inner.slots.insert(client_id.clone(), Slot::Online(outbox.clone()));
@@ -127,6 +130,15 @@ impl Sessions {
         due
     }
 
+    /// Calls `look` for each session without a connection, while none can come or go.
+    pub fn each_absent(&self, mut look: impl FnMut(&mut Client)) {
+        for slot in self.lock().slots.values_mut() {
+            if let Slot::Absent(absent) = slot {
+                look(&mut absent.client);
+            }
+        }
+    }
+
     /// The mailboxes of all connected clients.
     pub fn online(&self) -> Vec<Arc<Outbox>> {
         let inner = self.lock();
@@ -170,7 +182,7 @@ impl Inner {
             return Some(Due::Expired(Box::new(absent.client), absent.will.map(|(_, will)| will)));
         }
         let is_due = absent.will.as_ref().is_some_and(|(at, _)| *at <= now);
-        let will = if is_due { absent.will.take() } else { None };
-        will.map(|(_, will)| Due::Will(Box::new(will)))
+        let (_, will) = absent.will.take_if(|_| is_due)?;
+        Some(Due::Will(Box::new(will), absent.client.saved_will()))
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::codec;
-use crate::types::{ClientId, Message, MessageParts, QoS, Timestamp};
+use crate::log::WillRecord;
+use crate::types::{ClientId, Message, MessageParts, QoS, SessionId, Timestamp};
 
 /// A will, ready to be published.
 #[derive(Clone, Debug)]
@@ -31,6 +32,30 @@ impl Will {
             expiry_secs: will.expiry_secs,
             delay: Duration::from_secs(u64::from(will.delay_secs)),
             client_id,
+        }
+    }
+
+    /// A will that was saved.
+    pub fn restore(record: WillRecord, client_id: ClientId) -> Self {
+        let message = &record.message;
+        Self {
+            topic: message.topic().to_owned(),
+            properties: message.properties().to_owned(),
+            payload: message.payload().to_owned(),
+            qos: message.qos(),
+            retain: message.retain(),
+            expiry_secs: message.expiry_secs(),
+            delay: Duration::from_secs(u64::from(record.delay_secs)),
+            client_id,
+        }
+    }
+
+    /// The will as it is saved.
+    pub fn record(&self, session: SessionId, now: Timestamp) -> WillRecord {
+        WillRecord {
+            session,
+            delay_secs: u32::try_from(self.delay.as_secs()).unwrap_or(u32::MAX),
+            message: Message::clone(&self.message(&self.topic, now)),
         }
     }
 

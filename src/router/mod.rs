@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 pub use cache::RouteCache;
-pub use retained::{Retained, RetainedChange, RetainedLimits};
+pub use retained::{Retained, RetainedLimits};
 pub use share::{ShareGroup, hash_topic};
 
 use crate::topic::{TopicFilter, Trie};
@@ -65,6 +65,17 @@ impl<T: Clone> Router<T> {
         let mut targets = Vec::new();
         trie.visit(topic, |_, target| targets.push(target.clone()));
         targets
+    }
+
+    /// Makes every cached route be made anew: something that it was made of has changed.
+    pub fn touch(&self) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Visits all targets whose filter matches the topic.
+    pub fn visit(&self, topic: &str, mut visit: impl FnMut(&T)) {
+        let trie = self.trie.read().unwrap_or_else(PoisonError::into_inner);
+        trie.visit(topic, |_, target| visit(target));
     }
 
     /// Changes whenever a subscription does.

@@ -14,17 +14,6 @@ pub struct RetainedLimits {
     pub max_bytes: Option<u64>,
 }
 
-/// What a publish did to the retained messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RetainedChange {
-    /// It is the retained message of its topic now.
-    Kept,
-    /// It cleared the topic, or there was nothing to clear.
-    Cleared,
-    /// The bounds leave no room for it; what was retained stays.
-    Full,
-}
-
 /// All retained messages.
 #[derive(Debug)]
 pub struct Retained {
@@ -50,24 +39,28 @@ impl Retained {
         }
     }
 
-    /// Takes a publish with RETAIN; an empty payload clears the topic [MQTT-3.3.1-6].
-    pub fn publish(&self, message: &Arc<Message>) -> RetainedChange {
-        let inner = &mut *self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Whether there is room for a message; clearing a topic always has.
+    pub fn has_room(&self, message: &Message) -> bool {
         if message.payload().is_empty() {
-            if let Some(earlier) = inner.tree.remove(message.topic()) {
-                inner.bytes -= earlier.size() as u64;
-            }
-            return RetainedChange::Cleared;
+            return true;
         }
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let earlier = inner.tree.get(message.topic()).map(|earlier| earlier.size() as u64);
         let bytes = inner.bytes - earlier.unwrap_or(0) + message.size() as u64;
         let count = inner.tree.len() as u64 + u64::from(earlier.is_none());
-        if over(count, self.limits.max_messages) || over(bytes, self.limits.max_bytes) {
-            return RetainedChange::Full;
-        }
-        inner.tree.insert(message.topic(), message.clone());
-        inner.bytes = bytes;
-        RetainedChange::Kept
+        !over(count, self.limits.max_messages) && !over(bytes, self.limits.max_bytes)
+    }
+
+    /// Takes a publish with RETAIN for which there is room; an empty payload clears the topic [MQTT-3.3.1-6].
+    pub fn publish(&self, message: &Arc<Message>) {
+        let inner = &mut *self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let earlier = if message.payload().is_empty() {
+            inner.tree.remove(message.topic())
+        } else {
+            inner.bytes += message.size() as u64;
+            inner.tree.insert(message.topic(), message.clone())
+        };
+        inner.bytes -= earlier.map_or(0, |earlier| earlier.size() as u64);
     }
 
     /// The retained messages that match a filter and are alive; expired ones are forgotten on the way.

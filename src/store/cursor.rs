@@ -12,6 +12,8 @@ pub enum CursorOwner {
     Client(String),
     /// A group, by its name.
     Group(String),
+    /// A shared subscription without a start option, by its group's name.
+    Share(String),
 }
 
 /// A cursor as it stands on disk.
@@ -80,6 +82,7 @@ impl CursorRecord {
         let (kind, name) = match &self.owner {
             CursorOwner::Client(name) => (CLIENT, name),
             CursorOwner::Group(name) => (GROUP, name),
+            CursorOwner::Share(name) => (SHARE, name),
         };
         out.push(kind);
         for number in [self.floor.0, self.sent.0, self.created.0, self.used.0] {
@@ -103,6 +106,7 @@ impl CursorRecord {
         let owner = match kind {
             CLIENT => CursorOwner::Client(name),
             GROUP => CursorOwner::Group(name),
+            SHARE => CursorOwner::Share(name),
             _ => return Err(input.corrupt("unknown owner kind")),
         };
         let filter = input.text()?.to_owned();
@@ -169,6 +173,7 @@ impl Origin {
 
 const CLIENT: u8 = 1;
 const GROUP: u8 = 2;
+const SHARE: u8 = 3;
 const EVERYTHING: u8 = 1;
 const SINCE_SEQUENCE: u8 = 2;
 const PER_CHANNEL: u8 = 3;
