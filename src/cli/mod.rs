@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::config::{
-    Address, Config, ConfigErrors, Listener, Retention, Store, check_filter, show_duration, show_size,
+    Address, Config, ConfigErrors, Durability, Listener, Retention, Store, check_filter, show_duration, show_size,
 };
 
 pub use log::start_log;
@@ -72,15 +72,7 @@ pub fn summary(config: &Config) -> String {
     }
     let http = config.http.enabled.then(|| config.http.address.to_string());
     line(&mut text, "http", http.as_deref().unwrap_or("none"));
-    let size = config.store.max_bytes.map_or_else(
-        || "no limit".to_owned(),
-        |bytes| format!("at most {}", show_size(bytes)),
-    );
-    line(
-        &mut text,
-        "store",
-        format_args!("{}, {size}", config.store.path.display()),
-    );
+    line(&mut text, "store", place(&config.store));
     for rule in &config.store.rules {
         let except = if rule.exclude.is_empty() {
             String::new()
@@ -155,6 +147,23 @@ fn filter(text: &str) -> Result<String, String> {
 
 fn line(text: &mut String, name: &str, value: impl std::fmt::Display) {
     writeln!(text, "  {name:<7}{value}").expect("a String takes all text");
+}
+
+/// Where the store is, how large it may grow, and how safe it is unless that is as safe as can be.
+fn place(store: &Store) -> String {
+    let size = store.max_bytes.map_or_else(
+        || "no limit".to_owned(),
+        |bytes| format!("at most {}", show_size(bytes)),
+    );
+    let path = store.path.display();
+    match store.durability {
+        Durability::Sync => format!("{path}, {size}"),
+        Durability::Async => format!(
+            "{path}, {size}, durability async: forced to disk every {}, a crash of the system may damage it",
+            show_duration(store.async_flush)
+        ),
+        Durability::Memory => format!("{size}, durability memory: nothing survives the broker"),
+    }
 }
 
 fn on_request(store: &Store) -> Option<String> {

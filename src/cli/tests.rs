@@ -142,3 +142,25 @@ fn the_summary_tells_what_the_broker_would_do() {
                     stored what publishers ask to store, at most 7d of each topic\n";
     assert_eq!(summary(&config), expected);
 }
+
+#[test]
+fn the_summary_warns_of_a_durability_below_sync() {
+    let store = |word: &str| {
+        let variables = [("REWINDMQ__STORE__DURABILITY", word)];
+        let summary = summary(&loaded("rewindmq", &variables).expect("valid"));
+        let line = summary
+            .lines()
+            .find(|line| line.starts_with("  store "))
+            .map(str::to_owned);
+        line.expect("a line about the store")
+    };
+    assert_eq!(store("sync"), "  store  ./data, at most 64GiB");
+    assert_eq!(
+        store("async"),
+        "  store  ./data, at most 64GiB, durability async: forced to disk every 100ms, a crash of the system may damage it"
+    );
+    assert_eq!(
+        store("memory"),
+        "  store  at most 64GiB, durability memory: nothing survives the broker"
+    );
+}
