@@ -1,5 +1,6 @@
-//! The command line: flags into a configuration, a configuration into a summary. Starts nothing but the log.
+//! The command line: flags into a configuration, a configuration into a summary, and what is done without a broker.
 
+mod backup;
 mod log;
 
 use std::ffi::OsString;
@@ -12,6 +13,7 @@ use crate::config::{
     Address, Config, ConfigErrors, Durability, Listener, Retention, Store, check_filter, show_duration, show_size,
 };
 
+pub use backup::{BackupArgs, BackupError, backup};
 pub use log::start_log;
 
 /// What the user asks the program to do.
@@ -21,6 +23,8 @@ pub enum Invocation {
     Run(Args),
     /// Say whether the broker would start with these arguments.
     Check(Args),
+    /// Copy the store.
+    Backup(BackupArgs),
 }
 
 /// Where the configuration comes from, and the options that the command line sets.
@@ -105,6 +109,12 @@ struct Cli {
 enum Command {
     /// Say whether the configuration is right: what the broker would do, or every fault with its line (exit code 1)
     Check(Args),
+    /// Copy the store to a folder on which a broker can be started; a broker may go on meanwhile
+    ///
+    /// The copy is the store as of one instant, without free pages, and on disk when the command ends with exit code 0. A
+    /// copy that was interrupted is not taken for a store. As long as the copy takes, the store does not use freed pages
+    /// again: it grows by what is written in that time.
+    Backup(BackupArgs),
 }
 
 impl From<Cli> for Invocation {
@@ -112,6 +122,7 @@ impl From<Cli> for Invocation {
         match cli.command {
             None => Self::Run(cli.args),
             Some(Command::Check(args)) => Self::Check(args),
+            Some(Command::Backup(args)) => Self::Backup(args),
         }
     }
 }
