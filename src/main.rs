@@ -4,13 +4,14 @@ use std::env;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use rewindmq::cli::{self, Args, Invocation};
+use rewindmq::cli::{self, Args, BackupArgs, Invocation};
 use rewindmq::server;
 
 fn main() -> ExitCode {
     match cli::parse_args() {
         Invocation::Run(args) => run(&args),
         Invocation::Check(args) => check(&args),
+        Invocation::Backup(args) => backup(&args),
     }
 }
 
@@ -30,6 +31,13 @@ fn check(args: &Args) -> ExitCode {
     match cli::load(args, env::vars_os()) {
         Ok(config) => say(io::stdout(), &cli::summary(&config), ExitCode::SUCCESS),
         Err(errors) => say(io::stderr(), &format!("{errors}\n"), ExitCode::FAILURE),
+    }
+}
+
+fn backup(args: &BackupArgs) -> ExitCode {
+    match cli::backup(args, env::vars_os()) {
+        Ok(text) => say(io::stdout(), &text, ExitCode::SUCCESS),
+        Err(fault) => say(io::stderr(), &format!("rewindmq: {fault}\n"), ExitCode::FAILURE),
     }
 }
 

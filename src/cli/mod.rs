@@ -1,5 +1,6 @@
-//! The command line: flags into a configuration, a configuration into a summary. Starts nothing but the log.
+//! The command line: flags into a configuration, a configuration into a summary, and what is done without a broker.
 
+mod backup;
 mod log;
 
 use std::ffi::OsString;
@@ -9,9 +10,10 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::config::{
-    Address, Config, ConfigErrors, Listener, Retention, Store, check_filter, show_duration, show_size,
+    Address, Config, ConfigErrors, Durability, Listener, Retention, Store, check_filter, show_duration, show_size,
 };
 
+pub use backup::{BackupArgs, BackupError, backup};
 pub use log::start_log;
 
 /// What the user asks the program to do.
@@ -21,6 +23,8 @@ pub enum Invocation {
     Run(Args),
     /// Say whether the broker would start with these arguments.
     Check(Args),
+    /// Copy the store.
+    Backup(BackupArgs),
 }
 
 /// Where the configuration comes from, and the options that the command line sets.
@@ -72,15 +76,7 @@ pub fn summary(config: &Config) -> String {
     }
     let http = config.http.enabled.then(|| config.http.address.to_string());
     line(&mut text, "http", http.as_deref().unwrap_or("none"));
-    let size = config.store.max_bytes.map_or_else(
-        || "no limit".to_owned(),
-        |bytes| format!("at most {}", show_size(bytes)),
-    );
-    line(
-        &mut text,
-        "store",
-        format_args!("{}, {size}", config.store.path.display()),
-    );
+    line(&mut text, "store", place(&config.store));
     for rule in &config.store.rules {
         let except = if rule.exclude.is_empty() {
             String::new()
@@ -113,6 +109,12 @@ struct Cli {
 enum Command {
     /// Say whether the configuration is right: what the broker would do, or every fault with its line (exit code 1)
     Check(Args),
+    /// Copy the store to a folder on which a broker can be started; a broker may go on meanwhile
+    ///
+    /// The copy is the store as of one instant, without free pages, and on disk when the command ends with exit code 0. A
+    /// copy that was interrupted is not taken for a store. As long as the copy takes, the store does not use freed pages
+    /// again: it grows by what is written in that time.
+    Backup(BackupArgs),
 }
 
 impl From<Cli> for Invocation {
@@ -120,6 +122,7 @@ impl From<Cli> for Invocation {
         match cli.command {
             None => Self::Run(cli.args),
             Some(Command::Check(args)) => Self::Check(args),
+            Some(Command::Backup(args)) => Self::Backup(args),
         }
     }
 }
@@ -155,6 +158,23 @@ fn filter(text: &str) -> Result<String, String> {
 
 fn line(text: &mut String, name: &str, value: impl std::fmt::Display) {
     writeln!(text, "  {name:<7}{value}").expect("a String takes all text");
+}
+
+/// Where the store is, how large it may grow, and how safe it is unless that is as safe as can be.
+fn place(store: &Store) -> String {
+    let size = store.max_bytes.map_or_else(
+        || "no limit".to_owned(),
+        |bytes| format!("at most {}", show_size(bytes)),
+    );
+    let path = store.path.display();
+    match store.durability {
+        Durability::Sync => format!("{path}, {size}"),
+        Durability::Async => format!(
+            "{path}, {size}, durability async: forced to disk every {}, a crash of the system may damage it",
+            show_duration(store.async_flush)
+        ),
+        Durability::Memory => format!("{size}, durability memory: nothing survives the broker"),
+    }
 }
 
 fn on_request(store: &Store) -> Option<String> {

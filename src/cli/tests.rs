@@ -142,3 +142,61 @@ fn the_summary_tells_what_the_broker_would_do() {
                     stored what publishers ask to store, at most 7d of each topic\n";
     assert_eq!(summary(&config), expected);
 }
+
+#[test]
+fn the_summary_warns_of_a_durability_below_sync() {
+    let store = |word: &str| {
+        let variables = [("REWINDMQ__STORE__DURABILITY", word)];
+        let summary = summary(&loaded("rewindmq", &variables).expect("valid"));
+        let line = summary
+            .lines()
+            .find(|line| line.starts_with("  store "))
+            .map(str::to_owned);
+        line.expect("a line about the store")
+    };
+    assert_eq!(store("sync"), "  store  ./data, at most 64GiB");
+    assert_eq!(
+        store("async"),
+        "  store  ./data, at most 64GiB, durability async: forced to disk every 100ms, a crash of the system may damage it"
+    );
+    assert_eq!(
+        store("memory"),
+        "  store  at most 64GiB, durability memory: nothing survives the broker"
+    );
+}
+
+#[test]
+fn backup_copies_the_configured_data_folder() {
+    let args = BackupArgs {
+        into: "b".into(),
+        data: Some("d".into()),
+        config: None,
+    };
+    assert_eq!(
+        invoke("rewindmq backup b --data d").ok(),
+        Some(Invocation::Backup(args))
+    );
+    assert_eq!(invoke("rewindmq backup").expect_err("no folder").exit_code(), 2);
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let args = BackupArgs {
+        into: at("copy"),
+        ..BackupArgs::default()
+    };
+    let run = |durability: &str| {
+        let path = at("data").into_os_string();
+        let variables = [("STORE__PATH", path), ("STORE__DURABILITY", durability.into())];
+        backup(
+            &args,
+            variables.map(|(name, value)| (format!("REWINDMQ__{name}").into(), value)),
+        )
+        .map_err(|error| error.to_string())
+    };
+    let refused = run("memory").expect_err("nothing to copy");
+    assert!(refused.contains("nothing on disk"), "{refused}");
+    let refused = run("sync").expect_err("no store");
+    assert!(refused.contains("holds no store"), "{refused}");
+    drop(crate::store::LmdbStore::open(&at("data"), &crate::store::LmdbOptions::default()).expect("opened"));
+    let said = run("async").expect("copied");
+    assert!(said.contains(" bytes in "), "{said}");
+}

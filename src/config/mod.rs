@@ -25,9 +25,9 @@ pub use error::{ConfigError, ConfigErrors, Place};
 pub use filter::check_filter;
 pub use listen::{Address, Http, Listener};
 pub use process::{Log, LogFormat, Runtime};
-pub use session::{DuplicateClientId, Retained, Session};
+pub use session::{DuplicateClientId, PendingPolicy, Retained, Session};
 pub use shared::{Shared, SharedRule, SharedStrategy};
-pub use store::{Retention, Store, StoreRule};
+pub use store::{Durability, Retention, Store, StoreRule};
 pub use units::{show_duration, show_size};
 
 use reader::{Reader, Section, Sources};

@@ -26,10 +26,18 @@ pub struct Session {
     pub max_packet_size: u32,
     /// The highest topic alias that a client may use; 0: none.
     pub topic_alias_maximum: u16,
-    /// How many messages may wait for one session; `None`: no limit.
+    /// How many messages may wait in memory for one clean session; `None`: no limit.
     pub max_queued_messages: Option<u64>,
-    /// How many bytes of messages may wait for one session; `None`: no limit.
+    /// How many bytes of messages may wait in memory for one clean session; `None`: no limit.
     pub max_queued_bytes: Option<u64>,
+    /// How many messages may wait on disk for one durable session; `None`: no limit.
+    pub max_pending_messages: Option<u64>,
+    /// How many bytes of messages may wait on disk for one durable session; `None`: no limit.
+    pub max_pending_bytes: Option<u64>,
+    /// How long a message may wait on disk for one durable session; `None`: no limit.
+    pub max_pending_age: Option<Duration>,
+    /// What happens when more would wait for a durable session.
+    pub pending_policy: PendingPolicy,
     /// How many bytes may wait to be written to one connection.
     pub outbox_bytes: u64,
     /// How many subscriptions one session may have; `None`: no limit.
@@ -45,6 +53,16 @@ pub enum DuplicateClientId {
     #[default]
     Takeover,
     /// The newcomer is refused.
+    Reject,
+}
+
+/// What happens when more would wait on disk for a durable session than the limits allow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum PendingPolicy {
+    /// The oldest of what waits is dropped for that session.
+    #[default]
+    DropOldest,
+    /// Publishers of messages that match are refused until the session has caught up.
     Reject,
 }
 
@@ -71,6 +89,10 @@ impl Default for Session {
             topic_alias_maximum: 64,
             max_queued_messages: Some(10_000),
             max_queued_bytes: Some(16 << 20),
+            max_pending_messages: Some(10_000_000),
+            max_pending_bytes: Some(8 << 30),
+            max_pending_age: None,
+            pending_policy: PendingPolicy::default(),
             outbox_bytes: 1 << 20,
             max_subscriptions: Some(100_000),
             max_connections: None,
@@ -133,6 +155,18 @@ impl Section for Session {
             &mut self.max_queued_bytes,
             value::limit(value::size(1_024..=u64::MAX)),
         );
+        reader.option("max_pending_messages", &mut self.max_pending_messages, &count);
+        reader.option(
+            "max_pending_bytes",
+            &mut self.max_pending_bytes,
+            value::limit(value::size(1_024..=u64::MAX)),
+        );
+        reader.option(
+            "max_pending_age",
+            &mut self.max_pending_age,
+            value::limit(value::duration(SECOND..=FOREVER)),
+        );
+        reader.option("pending_policy", &mut self.pending_policy, value::word);
         reader.option("outbox_bytes", &mut self.outbox_bytes, value::size(4_096..=1 << 40));
         reader.option("max_subscriptions", &mut self.max_subscriptions, &count);
         reader.option("max_connections", &mut self.max_connections, &count);
@@ -158,7 +192,13 @@ impl Words for DuplicateClientId {
     const WORDS: &'static [(&'static str, Self)] = &[("takeover", Self::Takeover), ("reject", Self::Reject)];
 }
 
+impl Words for PendingPolicy {
+    const WORDS: &'static [(&'static str, Self)] = &[("drop_oldest", Self::DropOldest), ("reject", Self::Reject)];
+}
+
 const SECOND: Duration = Duration::from_secs(1);
+/// A thousand years; what is meant to last longer is written 0.
+const FOREVER: Duration = Duration::from_secs(365_250 * 24 * 3_600);
 /// One less than 0xFFFFFFFF, which means that the session never expires (MQTT 5.0 section 3.1.2.11.2).
 const LONGEST_EXPIRY: Duration = Duration::from_secs(u32::MAX as u64 - 1);
 /// Room for a CONNECT with a client identifier, and for every acknowledgement.

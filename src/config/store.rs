@@ -1,17 +1,21 @@
-//! The event store's options: what is stored, how long, and how many cursors may stand on it.
+//! The event store's options: where and how safely it is kept, what is stored, and how many cursors may stand on it.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::filter::check_filter;
 use super::reader::{Reader, Section};
-use super::value::{self, Given};
+use super::value::{self, Given, Words};
 
 /// The event store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Store {
     /// The data folder.
     pub path: PathBuf,
+    /// What an acknowledgement promises.
+    pub durability: Durability,
+    /// How often [`Durability::Async`] forces what was committed to disk; from 10 ms to a minute.
+    pub async_flush: Duration,
     /// How large the store may grow, in bytes; `None`: as large as the disk.
     pub max_bytes: Option<u64>,
     /// Whether a publisher may store a message that no rule covers, by the `store` property.
@@ -30,6 +34,18 @@ pub struct Store {
     pub retention_interval: Duration,
     /// How long an acknowledgement may wait before its cursor is on disk; at most a second.
     pub cursor_flush: Duration,
+}
+
+/// What an acknowledgement of a stored message promises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Durability {
+    /// It is on disk: it survives the end of the broker and of the machine.
+    #[default]
+    Sync,
+    /// The operating system has it: it survives the end of the broker, and is on disk a little later.
+    Async,
+    /// The broker has it in memory: it survives nothing.
+    Memory,
 }
 
 /// Limits of one channel; what lies beyond any of them is trimmed, oldest first.
@@ -58,6 +74,8 @@ impl Default for Store {
     fn default() -> Self {
         Self {
             path: PathBuf::from("./data"),
+            durability: Durability::default(),
+            async_flush: Duration::from_millis(100),
             max_bytes: Some(64 << 30),
             allow_publisher_store: true,
             default_retention: Retention {
@@ -88,6 +106,12 @@ impl Store {
 impl Section for Store {
     fn read(&mut self, reader: &mut Reader<'_, '_>) {
         reader.option("path", &mut self.path, value::path);
+        reader.option("durability", &mut self.durability, value::word);
+        reader.option(
+            "async_flush",
+            &mut self.async_flush,
+            value::duration(10 * MILLI..=60 * SECOND),
+        );
         reader.option(
             "max_bytes",
             &mut self.max_bytes,
@@ -122,6 +146,22 @@ impl Section for Store {
             retention,
             ..StoreRule::default()
         });
+    }
+}
+
+impl Words for Durability {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("sync", Self::Sync), ("async", Self::Async), ("memory", Self::Memory)];
+}
+
+impl Durability {
+    /// The word for it in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sync => "sync",
+            Self::Async => "async",
+            Self::Memory => "memory",
+        }
     }
 }
 

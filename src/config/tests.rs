@@ -248,6 +248,15 @@ fn a_fault_names_its_line_its_key_and_what_would_be_right() {
             &format!("x.toml:2: store.retention_interval: {duration}, found 1"),
         ),
         (
+            "[store]\ndurability = 'asynch'",
+            "x.toml:2: store.durability: expected one of \"sync\", \"async\", \"memory\", found \"asynch\"; \
+             did you mean \"async\"?",
+        ),
+        (
+            "[store]\nasync_flush = '5ms'",
+            "x.toml:2: store.async_flush: expected a duration from 10ms to 1m, found \"5ms\"",
+        ),
+        (
             "[store]\ncursor_flush = '2s'",
             "x.toml:2: store.cursor_flush: expected a duration from 1ms to 1s, found \"2s\"",
         ),

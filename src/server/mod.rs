@@ -13,11 +13,11 @@ use tokio::task::JoinHandle;
 
 use crate::admin;
 use crate::broker::Broker;
-use crate::config::Config;
+use crate::config::{self, Config, Durability};
 use crate::log::LogError;
 use crate::metrics::{Metrics, MetricsPage};
 use crate::net::{ListenError, Listener};
-use crate::store::{LmdbOptions, LmdbStore, Store, StoreError};
+use crate::store::{LmdbOptions, LmdbStore, MemoryStore, Store, StoreError, Syncing};
 use crate::types::Clock;
 use workers::Workers;
 
@@ -93,12 +93,13 @@ struct Http {
 }
 
 impl Server {
-    /// Opens the store in the configured data folder, binds every listener and begins to serve.
+    /// Opens the configured store, binds every listener and begins to serve.
     pub async fn start(config: Config) -> Result<Self, ServerError> {
-        let path = config.store.path.clone();
-        let store =
-            LmdbStore::open(&path, &LmdbOptions::default()).map_err(|source| ServerError::Store { path, source })?;
-        Self::start_on(config, Arc::new(store)).await
+        let store = open_store(&config.store).map_err(|source| ServerError::Store {
+            path: config.store.path.clone(),
+            source,
+        })?;
+        Self::start_on(config, store).await
     }
 
     /// The same on a store of the caller's.
@@ -213,6 +214,31 @@ impl Server {
                 broker.flush_cursors(now);
             }
         }));
+    }
+}
+
+/// The store that the configured durability asks for.
+fn open_store(config: &config::Store) -> Result<Arc<dyn Store>, StoreError> {
+    let on_disk = |syncing| -> Result<Arc<dyn Store>, StoreError> {
+        let options = LmdbOptions {
+            syncing,
+            ..LmdbOptions::default()
+        };
+        Ok(Arc::new(LmdbStore::open(&config.path, &options)?))
+    };
+    match config.durability {
+        Durability::Sync => on_disk(Syncing::Always),
+        Durability::Async => {
+            tracing::warn!(
+                flush = ?config.async_flush,
+                "durability is async: a crash of the system may lose what was acknowledged last and may damage the store"
+            );
+            on_disk(Syncing::Every(config.async_flush))
+        }
+        Durability::Memory => {
+            tracing::warn!("durability is memory: nothing that is stored survives this process");
+            Ok(Arc::new(MemoryStore::new()))
+        }
     }
 }
 

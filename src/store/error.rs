@@ -38,6 +38,18 @@ pub enum StoreError {
         /// What is wrong with it.
         what: String,
     },
+    /// There is no store to read.
+    #[error("{} holds no store: no file {} is in it", .path.display(), super::data_file::DATA_FILE)]
+    Missing {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A copy would mix with what is there.
+    #[error("{} is not empty: name a folder that is empty or not there yet", .path.display())]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Another process, or this one, has the data folder open.
     #[error("the data folder {} is in use by process {holder}: stop it, or give this one another folder", .path.display())]
     InUse {

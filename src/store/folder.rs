@@ -1,4 +1,4 @@
-//! The data folder: made private, held by one process at a time. Knows nothing of what lies in it.
+//! The data folder: made private, held by one process at a time. Knows nothing of what lies in it but that it does.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -10,7 +10,8 @@ use super::StoreError;
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
-    _lock: File,
+    lock: File,
+    held_store: bool,
 }
 
 impl Folder {
@@ -29,11 +30,29 @@ impl Folder {
         if !try_lock(&lock).map_err(failed)? {
             return Err(in_use(path, &mut lock));
         }
-        name_holder(&mut lock).map_err(failed)?;
+        let held_store = text(&mut lock).map_err(failed)?.lines().any(|line| line == HOLDS_STORE);
+        name_holder(&mut lock, held_store).map_err(failed)?;
         Ok(Self {
             path: path.to_owned(),
-            _lock: lock,
+            lock,
+            held_store,
         })
+    }
+
+    /// Whether there has been a store in it: an empty file is then not a new one.
+    pub(crate) fn held_store(&self) -> bool {
+        self.held_store
+    }
+
+    /// Notes that there is a store in it, and puts the names of its files on disk.
+    pub(crate) fn holds_store(&mut self) -> Result<(), StoreError> {
+        let noted = if self.held_store {
+            Ok(())
+        } else {
+            name_holder(&mut self.lock, true).and_then(|()| sync_names(&self.path))
+        };
+        self.held_store = true;
+        noted.map_err(|error| StoreError::io(format!("writing in {}", self.path.display()), error))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -50,7 +69,8 @@ fn try_lock(file: &File) -> io::Result<bool> {
     }
 }
 
-fn make(path: &Path) -> io::Result<()> {
+/// Makes a folder (mode 0700) and those above it unless it is there.
+pub(crate) fn make(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
@@ -63,25 +83,40 @@ fn make(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
+/// Puts the names of a folder's files on disk; the files themselves are synced by who writes them.
+pub(crate) fn sync_names(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
 fn in_use(path: &Path, lock: &mut File) -> StoreError {
-    let mut holder = String::new();
-    let read = lock.read_to_string(&mut holder);
-    if read.is_err() || holder.trim().is_empty() {
-        holder = "unknown".to_owned();
-    }
+    let text = text(lock).unwrap_or_default();
+    let holder = text.lines().next().filter(|line| !line.is_empty());
     StoreError::InUse {
         path: path.to_owned(),
-        holder: holder.trim().to_owned(),
+        holder: holder.unwrap_or("unknown").to_owned(),
     }
 }
 
-fn name_holder(lock: &mut File) -> io::Result<()> {
-    lock.set_len(0)?;
+fn text(lock: &mut File) -> io::Result<String> {
+    let mut bytes = Vec::new();
     lock.rewind()?;
-    writeln!(lock, "{}", std::process::id())
+    lock.take(LONGEST_LOCK).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn name_holder(lock: &mut File, holds_store: bool) -> io::Result<()> {
+    let store = if holds_store { HOLDS_STORE } else { "" };
+    let text = format!("{}\n{store}\n", std::process::id());
+    lock.rewind()?;
+    // Written over and then cut, so that a process that ends in between forgets nothing.
+    lock.write_all(text.as_bytes())?;
+    lock.set_len(text.len() as u64)
 }
 
 const LOCK_FILE: &str = "rewindmq.lock";
+/// The line of the lock file that tells a folder with a store from one that is about to get one.
+const HOLDS_STORE: &str = "holds a store";
+const LONGEST_LOCK: u64 = 1_024;
 
 #[cfg(test)]
 mod tests {
@@ -105,6 +140,19 @@ mod tests {
         assert!(error.contains(&std::process::id().to_string()), "{error}");
         drop(held);
         Folder::open(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn a_folder_remembers_that_it_held_a_store() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!Folder::open(folder.path()).unwrap().held_store());
+        let mut held = Folder::open(folder.path()).unwrap();
+        assert!(!held.held_store());
+        held.holds_store().unwrap();
+        drop(held);
+        for _ in 0..2 {
+            assert!(Folder::open(folder.path()).unwrap().held_store());
+        }
     }
 
     #[test]

@@ -1,15 +1,15 @@
-//! The store on disk: LMDB, one map that is never resized, every write synced before it returns.
+//! The store on disk: LMDB, one map that is never resized. Every write is synced before it returns, or a little later.
 
-use std::fs::{File, OpenOptions};
-use std::ops::Bound;
 use std::path::Path;
+use std::time::Duration;
 
-use heed::types::Bytes;
-use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, MdbError, PutFlags, RoTxn, RwTxn, WithoutTls};
+use heed::{EnvFlags, PutFlags, RwTxn};
 
+use super::data_file::DataFile;
+use super::environment::{Access, Environment};
+use super::flusher::Flusher;
 use super::folder::Folder;
-use super::rows::FORMAT_KEY;
-use super::{Change, Changes, FORMAT, Reading, Snapshot, Store, StoreError, Table, Visit, Visitor};
+use super::{Change, Changes, Reading, Store, StoreError, Table};
 
 /// How to open the store.
 #[derive(Clone, Debug)]
@@ -18,6 +18,20 @@ pub struct LmdbOptions {
     pub map_bytes: usize,
     /// The most snapshots that can be open at once.
     pub max_readers: u32,
+    /// When what was written is forced to disk.
+    pub syncing: Syncing,
+}
+
+/// When what was written is forced to disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Syncing {
+    /// Before a write returns.
+    #[default]
+    Always,
+    /// At this interval, and when the store is closed. A crash of the operating system or a power loss in between takes
+    /// what was written since, and as nothing orders the pages on their way to the disk, it may leave a file that cannot
+    /// be read at all. The end of the process alone takes nothing.
+    Every(Duration),
 }
 
 impl Default for LmdbOptions {
@@ -25,37 +39,36 @@ impl Default for LmdbOptions {
         Self {
             map_bytes: 1 << 40,
             max_readers: 1024,
+            syncing: Syncing::default(),
         }
     }
 }
 
 /// A store in a data folder, which it holds until it is dropped.
 pub struct LmdbStore {
-    tables: Tables,
-    env: Env<WithoutTls>,
+    // Fields are dropped in order: the last is forced to disk, the environment is closed, the folder is given up.
+    flusher: Option<Flusher>,
+    environment: Environment,
     map_bytes: u64,
-    // Below the environment: fields are dropped in order, and the folder is given up last.
     folder: Folder,
-}
-
-type Rows = Database<'static, Bytes, Bytes>;
-type Tables = [Rows; Table::ALL.len()];
-
-struct Instant<'s> {
-    store: &'s LmdbStore,
-    txn: RoTxn<'s, WithoutTls>,
 }
 
 impl LmdbStore {
     /// Opens the store in a data folder and makes both unless they are there.
     pub fn open(path: &Path, options: &LmdbOptions) -> Result<Self, StoreError> {
-        let folder = Folder::open(path)?;
-        let env = open_env(&folder, options)?;
-        check_length(&env, &folder)?;
-        let tables = open_tables(&env, &folder)?;
+        let mut folder = Folder::open(path)?;
+        check_file(&folder)?;
+        let mut environment = Environment::open(path, options.into())?;
+        environment.open_tables()?;
+        environment.make_tables()?;
+        folder.holds_store()?;
+        let flusher = match options.syncing {
+            Syncing::Always => None,
+            Syncing::Every(interval) => Some(flusher(&environment, interval)?),
+        };
         Ok(Self {
-            tables,
-            env,
+            flusher,
+            environment,
             map_bytes: options.map_bytes as u64,
             folder,
         })
@@ -66,54 +79,42 @@ impl LmdbStore {
         self.folder.path()
     }
 
-    fn rows(&self, table: Table) -> Rows {
-        self.tables[table as usize]
-    }
-
     fn apply(&self, txn: &mut RwTxn<'_>, table: Table, change: Change<'_>) -> heed::Result<()> {
-        let rows = self.rows(table);
+        let rows = self.environment.rows(table).expect("every table was made");
         match change {
             Change::Append(key, value) => rows.put_with_flags(txn, PutFlags::APPEND, key, value),
             Change::Put(key, value) => rows.put(txn, key, value),
             Change::Delete(key) => rows.delete(txn, key).map(|_| ()),
         }
     }
-
-    fn error(&self, what: &'static str, error: heed::Error) -> StoreError {
-        store_error(self.folder.path(), what, error)
-    }
 }
 
 impl Store for LmdbStore {
     fn write(&self, changes: &Changes) -> Result<(), StoreError> {
-        let failed = |error| self.error("writing to the store", error);
+        self.flusher.as_ref().map_or(Ok(()), Flusher::check)?;
+        let failed = |error| self.environment.error("writing to the store", error);
         // An error on the way drops the transaction, which undoes it.
-        let mut txn = self.env.write_txn().map_err(failed)?;
+        let mut txn = self.environment.env().write_txn().map_err(failed)?;
         for (table, change) in changes.iter() {
             self.apply(&mut txn, table, change).map_err(failed)?;
         }
         txn.commit()
-            .map_err(|error| self.error("committing to the store", error))
+            .map_err(|error| self.environment.error("committing to the store", error))?;
+        if let Some(flusher) = &self.flusher {
+            flusher.committed();
+        }
+        Ok(())
     }
 
     fn read(&self, reading: &mut Reading<'_>) -> Result<(), StoreError> {
-        let txn = self
-            .env
-            .read_txn()
-            .map_err(|error| self.error("reading from the store", error))?;
-        reading(&Instant { store: self, txn })
+        reading(&self.environment.instant()?)
     }
 
     fn used_bytes(&self) -> Result<u64, StoreError> {
-        let failed = |error| self.error("measuring the store", error);
-        let txn = self.env.read_txn().map_err(failed)?;
-        let mut bytes = 0;
-        for rows in &self.tables {
-            let stat = rows.stat(&txn).map_err(failed)?;
-            let pages = stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
-            bytes += pages as u64 * u64::from(stat.page_size);
-        }
-        Ok(bytes)
+        let instant = self.environment.instant()?;
+        Table::ALL
+            .into_iter()
+            .try_fold(0, |bytes, table| Ok(bytes + instant.size(table)?.1))
     }
 
     fn capacity_bytes(&self) -> u64 {
@@ -121,169 +122,43 @@ impl Store for LmdbStore {
     }
 }
 
-impl Instant<'_> {
-    fn failed(&self, error: heed::Error) -> StoreError {
-        self.store.error("reading from the store", error)
-    }
-}
-
-impl Snapshot for Instant<'_> {
-    fn value(&self, table: Table, key: &[u8]) -> Result<Option<&[u8]>, StoreError> {
-        self.store
-            .rows(table)
-            .get(&self.txn, key)
-            .map_err(|error| self.failed(error))
-    }
-
-    fn upwards(&self, table: Table, from: &[u8], visit: &mut Visitor<'_>) -> Result<(), StoreError> {
-        let rows = self.store.rows(table);
-        // LMDB refuses to look for an empty key.
-        let start = if from.is_empty() {
-            Bound::Unbounded
-        } else {
-            Bound::Included(from)
-        };
-        let iter = rows
-            .range(&self.txn, &(start, Bound::Unbounded))
-            .map_err(|error| self.failed(error))?;
-        for row in iter {
-            let (key, value) = row.map_err(|error| self.failed(error))?;
-            if visit(key, value)? == Visit::Enough {
-                break;
-            }
+impl From<&LmdbOptions> for Access {
+    fn from(options: &LmdbOptions) -> Self {
+        Self {
+            map_bytes: options.map_bytes,
+            max_readers: options.max_readers,
+            flags: match options.syncing {
+                Syncing::Always => EnvFlags::empty(),
+                Syncing::Every(_) => EnvFlags::NO_SYNC,
+            },
         }
-        Ok(())
-    }
-
-    fn downwards(&self, table: Table, from: &[u8], visit: &mut Visitor<'_>) -> Result<(), StoreError> {
-        let rows = self.store.rows(table);
-        let iter = rows
-            .rev_range(&self.txn, &(Bound::Unbounded, Bound::Included(from)))
-            .map_err(|error| self.failed(error))?;
-        for row in iter {
-            let (key, value) = row.map_err(|error| self.failed(error))?;
-            if visit(key, value)? == Visit::Enough {
-                break;
-            }
-        }
-        Ok(())
     }
 }
 
-#[allow(unsafe_code)]
-fn open_env(folder: &Folder, options: &LmdbOptions) -> Result<Env<WithoutTls>, StoreError> {
-    let mut builder = EnvOpenOptions::new().read_txn_without_tls();
-    builder
-        .map_size(options.map_bytes)
-        .max_readers(options.max_readers)
-        .max_dbs(MAX_TABLES);
-    // SAFETY: the map may change under a reader only if somebody else writes to the file. The folder's lock keeps other
-    // processes out, this process opens a folder once, and LMDB's own locking orders everything else.
-    unsafe { builder.open(folder.path()) }.map_err(|error| store_error(folder.path(), "opening the store", error))
-}
-
-/// Refuses a file that was cut off, since reading beyond its end would kill the process.
-fn check_length(env: &Env<WithoutTls>, folder: &Folder) -> Result<(), StoreError> {
-    let path = folder.path().join(DATA_FILE);
-    let failed = |error| StoreError::io(format!("opening {}", path.display()), error);
-    let page = env.unnamed_database_stat().page_size;
-    let needed = (env.info().last_page_number as u64 + 1) * u64::from(page);
-    let file: File = OpenOptions::new().write(true).open(&path).map_err(failed)?;
-    let length = file.metadata().map_err(failed)?.len();
-    if length < needed / 4 * 3 {
-        return Err(StoreError::Damaged {
-            path,
-            what: format!("{length} bytes long where {needed} are needed"),
-        });
-    }
-    // The last pages may never have been written if they were free; the file may end before them.
-    if length < needed {
-        file.set_len(needed).map_err(failed)?;
-    }
-    Ok(())
-}
-
-fn open_tables(env: &Env<WithoutTls>, folder: &Folder) -> Result<Tables, StoreError> {
-    let failed = |error| store_error(folder.path(), "opening the tables", error);
-    let mut tables = Vec::with_capacity(Table::ALL.len());
-    // The format is looked at before anything is written.
-    if let Some(meta) = open_table(env, Table::Meta).map_err(failed)? {
-        let txn = env.read_txn().map_err(failed)?;
-        check_format(meta.get(&txn, FORMAT_KEY).map_err(failed)?, folder)?;
-    }
-    for table in Table::ALL {
-        tables.push(create_table(env, table).map_err(failed)?);
-    }
-    let tables = Tables::try_from(tables).expect("one for each table");
-    write_format(env, tables[Table::Meta as usize]).map_err(failed)?;
-    Ok(tables)
-}
-
-fn open_table(env: &Env<WithoutTls>, table: Table) -> heed::Result<Option<Rows>> {
-    let txn = env.read_txn()?;
-    let opened = env.open_databases_and_commit(txn, |opener, txn| -> heed::Result<_> {
-        let rows = opener.open_database::<Bytes, Bytes>(txn, Some(table.name()))?;
-        Ok(CommitOrAbort::<_, ()>::Commit(rows))
-    })?;
-    Ok(opened.commit().flatten())
-}
-
-fn create_table(env: &Env<WithoutTls>, table: Table) -> heed::Result<Rows> {
-    let txn = env.write_txn()?;
-    let created = env.create_databases_and_commit(txn, |opener, txn| -> heed::Result<_> {
-        let rows = opener.create_database::<Bytes, Bytes>(txn, Some(table.name()))?;
-        Ok(CommitOrAbort::<_, ()>::Commit(rows))
-    })?;
-    Ok(created.commit().expect("the closure never aborts"))
-}
-
-fn check_format(found: Option<&[u8]>, folder: &Folder) -> Result<(), StoreError> {
-    // A crash between making the tables and writing the format leaves none; there is no record then.
-    let Some(found) = found else { return Ok(()) };
-    let found = found.try_into().map_or(u32::MAX, u32::from_be_bytes);
-    if found == FORMAT {
+/// Refuses a file that LMDB should not see, and makes one long enough whose last pages were never written.
+fn check_file(folder: &Folder) -> Result<(), StoreError> {
+    let Some(file) = DataFile::find(folder.path())? else {
+        return Ok(());
+    };
+    // The first start makes the file and then fills it; it may have ended in between.
+    if file.length()? == 0 && !folder.held_store() {
         return Ok(());
     }
-    Err(StoreError::Format {
-        path: folder.path().to_owned(),
-        found,
-        known: FORMAT,
-    })
+    file.check_head()?;
+    file.check_length()?;
+    file.extend()
 }
 
-fn write_format(env: &Env<WithoutTls>, meta: Rows) -> heed::Result<()> {
-    let mut txn = env.write_txn()?;
-    if meta.get(&txn, FORMAT_KEY)?.is_some() {
-        return Ok(());
-    }
-    meta.put(&mut txn, FORMAT_KEY, &FORMAT.to_be_bytes())?;
-    txn.commit()
+fn flusher(environment: &Environment, interval: Duration) -> Result<Flusher, StoreError> {
+    let env = environment.env().clone();
+    let force = move || env.force_sync().map_err(|error| error.to_string());
+    // What was made until now is not on disk either.
+    force().map_err(|error| {
+        let error = std::io::Error::other(error);
+        StoreError::io("forcing the new store to disk", error)
+    })?;
+    Flusher::start(interval, force).map_err(|error| StoreError::io("starting a thread", error))
 }
-
-fn store_error(path: &Path, what: &'static str, error: heed::Error) -> StoreError {
-    match error {
-        heed::Error::Io(error) => StoreError::io(format!("{what} in {}", path.display()), error),
-        heed::Error::Mdb(MdbError::MapFull) => StoreError::Full,
-        heed::Error::Mdb(
-            error @ (MdbError::Corrupted
-            | MdbError::PageNotFound
-            | MdbError::Invalid
-            | MdbError::VersionMismatch
-            | MdbError::Incompatible),
-        ) => StoreError::Damaged {
-            path: path.join(DATA_FILE),
-            what: error.to_string(),
-        },
-        other => StoreError::io(
-            format!("{what} in {}", path.display()),
-            std::io::Error::other(other.to_string()),
-        ),
-    }
-}
-
-const DATA_FILE: &str = "data.mdb";
-/// Tables that this version or a later one may have.
-const MAX_TABLES: u32 = 32;
 
 #[cfg(test)]
 #[path = "lmdb_tests.rs"]

@@ -1,7 +1,11 @@
 //! Tests of the data folder: locks, formats, damage, space.
 
+use std::fs::{self, OpenOptions};
+
+use super::super::data_file::DATA_FILE;
+use super::super::rows::FORMAT_KEY;
+use super::super::{FORMAT, Visit};
 use super::*;
-use std::fs;
 
 fn open(path: &Path) -> Result<LmdbStore, StoreError> {
     LmdbStore::open(path, &LmdbOptions::default())
@@ -157,4 +161,28 @@ fn deleting_makes_the_used_bytes_fall() {
     changes.delete(Table::Log, b"k");
     store.write(&changes).unwrap();
     assert_eq!(store.used_bytes().unwrap(), empty);
+}
+
+#[test]
+fn an_empty_file_is_a_new_store_only_where_none_was() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(DATA_FILE), "").unwrap();
+    drop(open(folder.path()).unwrap());
+    fs::write(folder.path().join(DATA_FILE), "").unwrap();
+    let refused = error(open(folder.path()));
+    assert!(matches!(refused, StoreError::Damaged { .. }), "{refused}");
+}
+
+#[test]
+fn a_store_that_syncs_later_is_whole_after_closing() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = LmdbOptions {
+        syncing: Syncing::Every(Duration::from_secs(3_600)),
+        ..LmdbOptions::default()
+    };
+    for key in [b"a", b"b"] {
+        let store = LmdbStore::open(folder.path(), &options).unwrap();
+        store.write(&put(Table::Cursors, key, b"value")).unwrap();
+    }
+    assert_eq!(keys(&open(folder.path()).unwrap(), Table::Cursors), [b"a", b"b"]);
 }

@@ -1,4 +1,4 @@
-//! A store in memory, for tests. Nothing survives it.
+//! A store in memory, for brokers that need no disk and for tests. Nothing survives it.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;

@@ -2,9 +2,13 @@
 
 mod bytes;
 mod changes;
+mod copy;
 mod cursor;
+mod data_file;
+mod environment;
 mod error;
 mod failing;
+mod flusher;
 mod folder;
 mod keys;
 mod lmdb;
@@ -18,8 +22,10 @@ mod run;
 mod session;
 mod subscription;
 mod will;
+mod view;
 
 pub use changes::{Change, Changes};
+pub use copy::copy_store;
 pub use cursor::{CursorOwner, CursorRecord, Origin, StartRule};
 pub use error::StoreError;
 pub use failing::{FailingStore, Fault};
@@ -28,7 +34,7 @@ pub use keys::{
     time_key,
 };
 pub(crate) use keys::{parse_received_key, parse_session_key};
-pub use lmdb::{LmdbOptions, LmdbStore};
+pub use lmdb::{LmdbOptions, LmdbStore, Syncing};
 pub use memory::MemoryStore;
 pub use place::{InFlightFrom, InFlightRecord, PlaceRecord};
 pub use record::{Record, RecordHead};
@@ -38,6 +44,7 @@ pub use run::{RUN_POSITIONS, Run};
 pub use session::SessionRecord;
 pub use subscription::{SubscriptionKind, SubscriptionRecord};
 pub use will::WillRecord;
+pub use view::{StoreView, TableSize};
 
 /// A table of the store. Keys are ordered as bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -135,7 +142,8 @@ pub type Reading<'r> = dyn FnMut(&dyn Snapshot) -> Result<(), StoreError> + 'r;
 
 /// A store of rows. Writes come from one thread; reads from any.
 pub trait Store: Send + Sync + 'static {
-    /// Makes all changes or none. When it returns `Ok`, they are on disk; when it returns an error, none is.
+    /// Makes all changes or none. When it returns `Ok`, they are as safe as the store makes them; when it returns an
+    /// error, none is there.
     fn write(&self, changes: &Changes) -> Result<(), StoreError>;
     /// Reads from one instant. Keep it short: an open snapshot stops the reuse of space. At most about 1,000 rows or 1 MiB.
     fn read(&self, reading: &mut Reading<'_>) -> Result<(), StoreError>;

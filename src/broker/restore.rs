@@ -1,0 +1,276 @@
+//! From what the log recovered to sessions that wait for their clients, and to their clients when they come.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::client::{Client, GroupMembership, Subscription, SubscriptionPath};
+use super::connect::new_client;
+use super::cursors::CursorKey;
+use super::disconnect::{due_time, expiry_time};
+use super::durable::Durable;
+use super::outbox::Outbox;
+use super::replay::{ReplayCursor, ReplaySubscription};
+use super::route::Target;
+use super::subscribe::Request;
+use super::subscription::SubscriptionOptions;
+use super::turn::Turn;
+use super::will::Will;
+use super::{Broker, LogTag};
+use crate::log::{Command, LogError, PlaceRecord, RecoveredSession, SubscriptionKind, SubscriptionRecord};
+use crate::session::{Delivery, InFlightPlace, LinkOptions, Session, Source, SubscriptionKey};
+use crate::topic::TopicFilter;
+use crate::types::{ClientId, Message, Position, Timestamp};
+
+impl Broker {
+    /// Takes in what the store held: retained messages, and sessions that wait for their clients.
+    pub(super) fn restore(&self, sessions: Vec<RecoveredSession>, retained: Vec<Arc<Message>>) {
+        let now = self.clock.now();
+        let mut turn = Turn::default();
+        for message in retained {
+            if message.is_expired(now) {
+                turn.submit(Command::DeleteRetained(message.topic().into()), LogTag::None);
+            } else {
+                self.retained.publish(&message);
+            }
+        }
+        for session in sessions {
+            self.restore_session(session, now, &mut turn);
+        }
+        for command in self.cursors.remove_unused_shares() {
+            turn.submit(command, LogTag::None);
+        }
+        self.flush(&mut turn);
+    }
+
+    fn restore_session(&self, found: RecoveredSession, now: Timestamp, turn: &mut Turn) {
+        let record = found.record;
+        let client_id: ClientId = record.client_id.as_str().into();
+        let subscriber = self.router.new_subscriber_id();
+        let outbox = Outbox::new(client_id.clone(), subscriber, self.outbox_limits(), true);
+        outbox.set_connected(false);
+        let floor = self.reader.watermark();
+        let place = found.place.unwrap_or_else(|| PlaceRecord {
+            session: record.id,
+            floor,
+            acked: Vec::new(),
+            sent: floor,
+            last_packet_id: 0,
+            in_flight: Vec::new(),
+        });
+        let mut session = Session::new(client_id.clone(), LinkOptions::default());
+        session.make_durable();
+        session.restore(found.received, place.last_packet_id);
+        let mut durable = Durable::restore(record.id, record.created, &place);
+        durable.has_will = found.will.is_some();
+        outbox.set_floor(durable.place.floor());
+        outbox.open_place(floor);
+        let mut client = new_client(session, outbox);
+        client.session_expiry_secs = record.expiry_secs;
+        client.next_key = highest_key(&found.subscriptions, &durable.parked);
+        client.durable = Some(Box::new(durable));
+        for subscription in found.subscriptions {
+            self.restore_subscription(&mut client, subscription, now);
+        }
+        self.restore_replays_in_flight(&mut client);
+        // A client that was connected when the broker ended so suddenly is away since now.
+        let since = record.disconnected.unwrap_or(now);
+        if record.disconnected.is_none() {
+            for command in client.session_commands(Some(since)) {
+                client.turn.submit(command, LogTag::None);
+            }
+        }
+        for submission in client.turn.take_submissions() {
+            turn.submit(submission.command, submission.tag);
+        }
+        let will = found.will.map(|will| Will::restore(will, client_id));
+        if record.expiry_secs == 0 {
+            self.end_session(client, will, now, turn);
+            return;
+        }
+        let expires = expiry_time(record.expiry_secs, since);
+        let will = will.map(|will| (due_time(will.delay(), expires, since), will));
+        self.sessions.park(client, expires, will);
+    }
+
+    fn restore_subscription(&self, client: &mut Client, record: SubscriptionRecord, now: Timestamp) {
+        let Ok(filter) = TopicFilter::parse(&record.filter) else {
+            tracing::error!(client = client.client_id(), filter = record.filter, "a saved filter is none");
+            return;
+        };
+        let options = SubscriptionOptions {
+            qos: record.qos,
+            no_local: record.no_local,
+            retain_as_published: record.retain_as_published,
+            id: record.id,
+        };
+        let subscription = Subscription {
+            key: SubscriptionKey(record.number),
+            kind: record.kind,
+            options,
+            since: record.since,
+        };
+        let path = SubscriptionPath {
+            group: record.group.as_deref().map(Arc::from),
+            filter,
+        };
+        let restored = match (record.kind, &path.group) {
+            (SubscriptionKind::Live, _) => {
+                let target = Target::Live(client.outbox.clone(), options);
+                self.router.insert(&path.filter, client.outbox.subscriber, target);
+                true
+            }
+            (SubscriptionKind::Replay, _) => self.restore_replay(client, &path.filter, subscription, now),
+            (SubscriptionKind::Share, Some(_)) => self.restore_share(client, &path, subscription, now),
+            (SubscriptionKind::Group, Some(name)) => self.restore_group(client, &path, &name.clone(), subscription, now),
+            (SubscriptionKind::Share | SubscriptionKind::Group, None) => false,
+        };
+        if restored {
+            client.subscriptions.insert(path, subscription);
+            return;
+        }
+        tracing::warn!(client = client.client_id(), filter = record.filter, "its cursor is gone, and so is the subscription");
+        let command = Command::DeleteSubscription(record.session, record.number);
+        client.turn.submit(command, LogTag::None);
+    }
+
+    fn restore_replay(
+        &self,
+        client: &mut Client,
+        filter: &TopicFilter,
+        subscription: Subscription,
+        now: Timestamp,
+    ) -> bool {
+        let key = CursorKey::client(client.session.client_id(), filter);
+        let Some(saved) = self.cursors.take(&key, now) else {
+            return false;
+        };
+        let cursor = ReplayCursor::new(key, saved);
+        let holder = Arc::downgrade(&cursor);
+        self.cursors.hold(cursor.key(), holder);
+        let target = Target::Replay(client.outbox.clone(), subscription.key);
+        self.router.insert(filter, client.outbox.subscriber, target);
+        client.outbox.open_lane(subscription.key, self.reader.watermark());
+        let replay = ReplaySubscription::new(subscription.key, filter, cursor, subscription.options, &self.reader);
+        client.replays.push(replay);
+        true
+    }
+
+    fn restore_share(
+        &self,
+        client: &mut Client,
+        path: &SubscriptionPath,
+        subscription: Subscription,
+        now: Timestamp,
+    ) -> bool {
+        let Some(name) = path.group.clone() else { return false };
+        let request = Request {
+            path: path.clone(),
+            start: None,
+            reset_cursor: false,
+            options: subscription.options,
+        };
+        match self.join_share(client, &request, &name, subscription.key, now) {
+            Ok((_, before, awaited)) => {
+                for command in before.into_iter().chain(awaited) {
+                    client.turn.submit(command, LogTag::None);
+                }
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn restore_group(
+        &self,
+        client: &mut Client,
+        path: &SubscriptionPath,
+        name: &str,
+        subscription: Subscription,
+        now: Timestamp,
+    ) -> bool {
+        let key = CursorKey::group(name, &path.filter);
+        let make = |subscriber| {
+            let saved = self.cursors.take(&key, now).ok_or(())?;
+            Ok(self.make_group(subscriber, &key, name, &path.filter, saved))
+        };
+        let joined = self
+            .groups
+            .join_replay(&key, &client.outbox, false, make, &self.router);
+        let Ok(Some(group)) = joined else { return false };
+        client.groups.push(GroupMembership {
+            key: subscription.key,
+            group,
+            options: subscription.options,
+        });
+        true
+    }
+
+    /// Events of replay subscriptions that were in flight are not read again; those acknowledged since are done.
+    fn restore_replays_in_flight(&self, client: &mut Client) {
+        let Client { durable, replays, .. } = client;
+        let Some(durable) = durable else { return };
+        durable.parked.retain(|place| match place.source {
+            Source::Replay(key, position) => {
+                let replay = replays.iter().find(|replay| replay.key == key);
+                replay.is_some_and(|replay| replay.cursor().restore_sent(position)) || place.completing
+            }
+            _ => true,
+        });
+        for replay in replays {
+            replay.fall_behind();
+        }
+    }
+
+    /// Brings the messages that are in flight back from the log; what is gone from there is given up.
+    pub(super) fn load_in_flight(&self, client: &mut Client) -> Result<(), LogError> {
+        let Some(durable) = &mut client.durable else { return Ok(()) };
+        let positions: Vec<Position> = durable.parked.iter().filter_map(position_to_read).collect();
+        let mut found = self.reader.events_at(&positions)?.into_iter();
+        let mut gone = Vec::new();
+        for place in std::mem::take(&mut durable.parked) {
+            let message = match position_to_read(&place) {
+                Some(_) => found.next().flatten().map(|event| event.message),
+                None => place.message.clone(),
+            };
+            if message.is_none() && !place.completing {
+                gone.push(place.source);
+                continue;
+            }
+            let delivery = message.map(|message| resent(&place, message));
+            client.session.load(place, delivery);
+        }
+        for source in gone {
+            self.acknowledged(client, source);
+        }
+        Ok(())
+    }
+}
+
+/// Where the message of a packet in flight is read; nowhere if only PUBREL is sent again, or if it is no log's.
+fn position_to_read(place: &InFlightPlace) -> Option<Position> {
+    match place.source {
+        _ if place.completing => None,
+        Source::Session(position) | Source::Replay(_, position) => Some(position),
+        Source::Live | Source::Retained | Source::Group(..) => None,
+    }
+}
+
+fn resent(place: &InFlightPlace, message: Arc<Message>) -> Delivery {
+    Delivery {
+        message,
+        qos: place.qos,
+        retain: place.retain,
+        subscription_ids: place.subscription_ids.clone(),
+        source: place.source,
+        event: None,
+    }
+}
+
+fn highest_key(subscriptions: &[SubscriptionRecord], parked: &[InFlightPlace]) -> u32 {
+    let numbers = subscriptions.iter().map(|record| record.number);
+    let in_flight = parked.iter().filter_map(|place| match place.source {
+        Source::Replay(key, _) => Some(key.0),
+        _ => None,
+    });
+    numbers.chain(in_flight).max().unwrap_or(0)
+}
