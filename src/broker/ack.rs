@@ -1,7 +1,7 @@
 //! SUBACK and UNSUBACK, which wait until every change that they promise is durable.
 
-use super::{Broker, LogTag};
 use super::client::{Client, SubscriptionPath};
+use super::{Broker, LogTag};
 use crate::codec::{Packet, SubAck};
 use crate::log::Command;
 use crate::session::Delivery;

@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 
 use ahash::AHashMap;
 
-use super::{Broker, LogTag};
 use super::client::Client;
 use super::durable::Durable;
 use super::outbox::{Outbox, OutboxLimits};
@@ -13,6 +12,7 @@ use super::promise::Promise;
 use super::sessions::{Absent, Found};
 use super::turn::Turn;
 use super::will::Will;
+use super::{Broker, LogTag};
 use crate::codec::{ConnAck, Connect, Packet};
 use crate::config::DuplicateClientId;
 use crate::log::Command;
@@ -84,11 +84,7 @@ impl Broker {
             self.sessions.park(client, expires, will);
             outbox.released().notify_waiters();
             let why = "the messages of the session cannot be read from the store";
-            return Err(Refused::new(
-                ReasonCode::ServerUnavailable,
-                RefusalReason::Store,
-                why,
-            ));
+            return Err(Refused::new(ReasonCode::ServerUnavailable, RefusalReason::Store, why));
         }
         client.session.resume(options);
         client.outbox.set_connected(true);
@@ -146,6 +142,10 @@ impl Broker {
         let id = client.session.client_id().clone();
         client.will = connect.will.clone().map(|will| Will::new(will, id));
         let mut commands = client.session_commands(None);
+        if !entry.session_present && let Some(durable) = &client.durable {
+            let place = durable.record(&client.session);
+            commands.push(Command::SavePlace(Box::new(place)));
+        }
         commands.extend(client.will_command(self.clock.now()));
         if commands.is_empty() && entry.ended {
             commands.push(Command::Flush);
@@ -223,11 +223,7 @@ impl Broker {
     }
 
     /// Gets hold of the client identifier, and of the session under it that waits for its client.
-    async fn claim(
-        &self,
-        client_id: &ClientId,
-        outbox: &Arc<Outbox>,
-    ) -> Result<Option<Absent>, Refused> {
+    async fn claim(&self, client_id: &ClientId, outbox: &Arc<Outbox>) -> Result<Option<Absent>, Refused> {
         loop {
             let other = match self.sessions.claim(client_id, outbox) {
                 Found::Nothing => return Ok(None),
@@ -327,7 +323,7 @@ impl Broker {
         let granted = client.session_expiry_secs;
         connack.session_expiry_secs = (granted != connect.session_expiry_secs.unwrap_or(0)).then_some(granted);
         let keep_alive = self.keep_alive_secs(connect);
-        let durability = ("durability".to_owned(), self.config.store.durability.word().to_owned());
+        let durability = ("durability".to_owned(), self.config.store.durability.name().to_owned());
         connack.user_properties.push(durability);
         connack.server_keep_alive_secs = (keep_alive != connect.keep_alive_secs).then_some(keep_alive);
         connack

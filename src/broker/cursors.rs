@@ -286,7 +286,9 @@ impl CursorTable {
             .map(|(key, _)| key.clone())
             .collect();
         let removed = keys.iter().filter_map(|key| inner.remove(key));
-        removed.map(|entry| Command::DeleteCursor(entry.saved.record.id)).collect()
+        removed
+            .map(|entry| Command::DeleteCursor(entry.saved.record.id))
+            .collect()
     }
 
     /// How many cursors there are.

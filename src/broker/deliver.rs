@@ -119,8 +119,8 @@ impl Broker {
                 self.flush_place(client);
                 Ok(())
             }
-            Reply::SkipTo(position) => {
-                self.skip_pending(client, position);
+            Reply::LimitPending => {
+                self.limit_connected(client, now);
                 Ok(())
             }
             Reply::JoinGroup(name, filter) => {

@@ -1,17 +1,18 @@
 //! The end of a connection: what becomes of its will, its session and what it had not sent.
 
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Broker, LogTag};
 use super::client::Client;
 use super::outbox::Item;
 use super::turn::Turn;
+use super::{Broker, LogTag};
 use crate::codec::Disconnect;
 use crate::log::Command;
 use crate::metrics::DropReason;
-use crate::session::{Fault, Source};
-use crate::types::{QoS, ReasonCode, Timestamp, Version};
+use crate::session::{Delivery, Fault, Source};
+use crate::types::{Position, QoS, ReasonCode, Timestamp, Version};
 
 /// Why a connection ended.
 #[derive(Debug)]
@@ -86,13 +87,16 @@ impl Broker {
         for source in client.unwritten.take() {
             self.released(client, source);
         }
+        self.note_idle(client);
         let mut unsent = std::mem::take(&mut client.held);
         unsent.append(&mut client.waiting);
         // What has a cursor is read from the log again.
         unsent.retain(|delivery| delivery.qos != QoS::AtMostOnce && !delivery.source.has_cursor());
         client.outbox.put_back(unsent);
         client.outbox.fall_behind();
-        self.router.touch();
+        if client.durable.is_some() {
+            self.router.touch();
+        }
         for replay in &mut client.replays {
             replay.fall_behind();
         }
@@ -103,6 +107,20 @@ impl Broker {
         }
         // Nobody waits for these SUBACKs any more; what they subscribed stays.
         client.acks.clear();
+    }
+
+    /// A durable session that has taken everything that was handed out needs nothing of it again.
+    fn note_idle(&self, client: &mut Client) {
+        let handed_out = Position(self.handed_out.load(Ordering::Acquire));
+        let waits = |queue: &VecDeque<Delivery>| queue.iter().any(|delivery| delivery.source.has_cursor());
+        if let Some(durable) = &mut client.durable
+            && !durable.behind
+            && !waits(&client.held)
+            && !waits(&client.waiting)
+            && client.outbox.is_place_idle()
+        {
+            durable.place.skip_to(handed_out);
+        }
     }
 
     /// Brings a durable session on disk as it is now, and keeps of what is in flight only what is not in the log.
@@ -117,7 +135,12 @@ impl Broker {
             Command::DeleteWill(durable.id)
         });
         let session = client.session_commands(Some(now));
-        for command in place.map(|(command, _)| command).into_iter().chain(forgotten).chain(session) {
+        for command in place
+            .map(|(command, _)| command)
+            .into_iter()
+            .chain(forgotten)
+            .chain(session)
+        {
             turn.submit(command, LogTag::None);
         }
     }
@@ -154,13 +177,13 @@ impl Broker {
     }
 }
 
-fn expiry_time(secs: u32, now: Timestamp) -> Option<Timestamp> {
+pub(super) fn expiry_time(secs: u32, now: Timestamp) -> Option<Timestamp> {
     // 0xFFFFFFFF: the session does not expire (section 3.1.2.11.2).
     (secs != u32::MAX).then(|| now.saturating_add(Duration::from_secs(u64::from(secs))))
 }
 
 /// The will is published when its delay is over or the session ends, whichever is first [MQTT-3.1.2-8].
-fn due_time(delay: Duration, expires: Option<Timestamp>, now: Timestamp) -> Timestamp {
+pub(super) fn due_time(delay: Duration, expires: Option<Timestamp>, now: Timestamp) -> Timestamp {
     let at = now.saturating_add(delay);
     expires.map_or(at, |expires| at.min(expires))
 }

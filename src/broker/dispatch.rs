@@ -1,5 +1,6 @@
 //! What the log tells: commits come back here, in order, and go to those who wait for them.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -50,10 +51,17 @@ impl Sink<LogTag> for Dispatcher {
         let Some(broker) = self.broker.get().and_then(Weak::upgrade) else {
             return;
         };
+        let last = batch.iter().rev().find_map(|committed| match committed.outcome {
+            Ok(Outcome::Stored(place)) => Some(place.position),
+            _ => None,
+        });
         for committed in batch {
             self.dispatch(&broker, committed);
         }
         broker.flush(&mut self.turn);
+        if let Some(last) = last {
+            broker.handed_out.store(last.0, Ordering::Release);
+        }
     }
 }
 

@@ -2,14 +2,15 @@
 //! Knows no other session.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, PoisonError};
 
-use super::outbox::{Outbox, Reply};
+use super::client::Client;
+use super::outbox::{Item, Outbox, Reply};
 use super::plain::PlainReader;
 use super::{Broker, LogTag};
-use crate::broker::client::Client;
 use crate::cursor::AckFloor;
 use crate::log::{Command, InFlightFrom, InFlightRecord, PlaceRecord};
-use crate::session::{Delivery, InFlightPlace, Session, Source};
+use crate::session::{Delivery, InFlightPlace, Session, Source, SubscriptionKey};
 use crate::types::{Position, SessionId, Timestamp};
 
 /// The durable part of a session.
@@ -56,17 +57,15 @@ impl Durable {
     /// A session as it was saved.
     pub fn restore(id: SessionId, created: Timestamp, record: &PlaceRecord) -> Self {
         let mut place = AckFloor::restore(record.floor, &record.acked, record.sent);
-        let mut durable_parked = Vec::with_capacity(record.in_flight.len());
-        for entry in &record.in_flight {
-            if let InFlightFrom::Session(position) = entry.from
-                && !place.is_acked(position)
-            {
+        let mut outstanding: Vec<Position> = record.in_flight.iter().filter_map(session_position).collect();
+        outstanding.sort_unstable();
+        for position in outstanding {
+            if !place.is_acked(position) {
                 place.sent(position);
             }
-            durable_parked.push(parked(entry));
         }
         Self {
-            parked: durable_parked,
+            parked: record.in_flight.iter().map(parked).collect(),
             ..Self::at(id, created, place)
         }
     }
@@ -131,6 +130,13 @@ impl Durable {
     }
 }
 
+fn session_position(record: &InFlightRecord) -> Option<Position> {
+    match record.from {
+        InFlightFrom::Session(position) => Some(position),
+        InFlightFrom::Replay(..) | InFlightFrom::Own(_) => None,
+    }
+}
+
 fn record(place: &InFlightPlace) -> InFlightRecord {
     let from = match place.source {
         Source::Session(position) => InFlightFrom::Session(position),
@@ -150,11 +156,10 @@ fn record(place: &InFlightPlace) -> InFlightRecord {
 }
 
 fn parked(record: &InFlightRecord) -> InFlightPlace {
-    use crate::session::SubscriptionKey;
     let (source, message) = match &record.from {
         InFlightFrom::Session(position) => (Source::Session(*position), None),
         InFlightFrom::Replay(number, position) => (Source::Replay(SubscriptionKey(*number), *position), None),
-        InFlightFrom::Own(message) => (Source::Live, message.as_deref().cloned().map(std::sync::Arc::new)),
+        InFlightFrom::Own(message) => (Source::Live, message.as_deref().cloned().map(Arc::new)),
     };
     InFlightPlace {
         packet_id: record.packet_id,
@@ -221,23 +226,15 @@ impl Broker {
         }
     }
 
-    fn note_unsaved(&self, outbox: std::sync::Arc<Outbox>) {
-        self.unsaved
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .push(outbox);
+    fn note_unsaved(&self, outbox: Arc<Outbox>) {
+        self.unsaved.lock().unwrap_or_else(PoisonError::into_inner).push(outbox);
     }
 
     /// Asks the sessions whose place moved since the last flush to save it.
     pub(super) fn flush_places(&self) {
-        let unsaved = std::mem::take(
-            &mut *self
-                .unsaved
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner),
-        );
+        let unsaved = std::mem::take(&mut *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner));
         for outbox in unsaved {
-            outbox.push(&mut vec![super::outbox::Item::Reply(Reply::SavePlace)]);
+            outbox.push(&mut vec![Item::Reply(Reply::SavePlace)]);
         }
     }
 }

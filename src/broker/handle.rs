@@ -1,8 +1,8 @@
 //! One packet of a client, and the end of a turn.
 
-use super::{Broker, LogTag};
 use super::client::Client;
 use super::disconnect::Cause;
+use super::{Broker, LogTag};
 use crate::codec::Packet;
 use crate::log::Command;
 use crate::session::{Action, Fault};

@@ -34,8 +34,8 @@ mod unsubscribe;
 mod unwritten;
 mod will;
 
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 pub use client::Client;
 pub use connect::Refused;
@@ -80,6 +80,8 @@ pub struct Broker {
     /// Whether publishers of some topics are refused because too much waits for a session.
     refuses_full: AtomicBool,
     pending_due: Mutex<Timestamp>,
+    /// Up to where records were handed out to those who are here.
+    handed_out: AtomicU64,
     log: Log<LogTag>,
     reader: LogReader,
     connections: AtomicU64,
@@ -148,6 +150,7 @@ impl Broker {
             next_session: AtomicU64::new(recovered.next_session.0),
             refuses_full: AtomicBool::new(false),
             pending_due: Mutex::default(),
+            handed_out: AtomicU64::new(log.reader().watermark().0),
             reader: log.reader(),
             log,
             connections: AtomicU64::new(0),

@@ -69,8 +69,8 @@ pub enum Reply {
     Released(PacketId, bool),
     /// The session's place is to be saved: it moved some time ago.
     SavePlace,
-    /// More waits for the session than may: what is up to here is given up.
-    SkipTo(Position),
+    /// It is to be seen whether more waits for the session than may.
+    LimitPending,
     /// The live group became one with a cursor: the member joins it.
     JoinGroup(Arc<str>, TopicFilter),
 }
@@ -239,6 +239,18 @@ impl Outbox {
     /// A durable session reads the log up to `seen` at least.
     pub fn open_place(&self, seen: Position) {
         self.lock().place = Some(Tail::new(seen));
+    }
+
+    /// Whether a durable session has to read the log.
+    pub fn is_place_behind(&self) -> bool {
+        self.lock().place.as_ref().is_some_and(Tail::is_behind)
+    }
+
+    /// Whether a durable session follows what arrives and has taken out all of it.
+    pub fn is_place_idle(&self) -> bool {
+        let inner = self.lock();
+        let queued = inner.live.iter().any(|delivery| delivery.source.has_cursor());
+        !queued && inner.place.as_ref().is_some_and(|tail| !tail.is_behind())
     }
 
     /// A durable session has everything up to `read_to`: if that is all there is, what comes from now on is queued.

@@ -5,13 +5,13 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::Broker;
+use super::LogTag;
 use super::client::Client;
 use super::outbox::{Item, Outbox, Reply};
 use super::plain::Wanted;
 use super::turn::Turn;
-use super::LogTag;
 use crate::config::PendingPolicy;
-use crate::log::{Backlog, BacklogLimits, LogError};
+use crate::log::{Backlog, BacklogLimits, LogError, SubscriptionKind};
 use crate::metrics::DropReason;
 use crate::types::{Position, Timestamp};
 
@@ -35,10 +35,13 @@ impl Broker {
             *due = now.saturating_add(INTERVAL);
         }
         let mut refuses = false;
-        self.sessions.each_absent(|client| match self.limit_absent(client, &limits, turn) {
-            Ok(full) => refuses |= full,
-            Err(fault) => tracing::error!(client = client.client_id(), %fault, "what waits for a session cannot be counted"),
-        });
+        self.sessions
+            .each_absent(|client| match self.limit_absent(client, &limits, turn) {
+                Ok(full) => refuses |= full,
+                Err(fault) => {
+                    tracing::error!(client = client.client_id(), %fault, "what waits for a session cannot be counted")
+                }
+            });
         for outbox in self.sessions.online() {
             if outbox.durable && outbox.is_place_behind() {
                 outbox.push(&mut vec![Item::Reply(Reply::LimitPending)]);
@@ -62,9 +65,16 @@ impl Broker {
 
     /// Gives up the oldest of what waits for a session beyond its limits, or refuses publishers. Returns whether they are.
     fn limit_absent(&self, client: &mut Client, limits: &BacklogLimits, turn: &mut Turn) -> Result<bool, LogError> {
-        let Some(after) = client.durable.as_ref().map(|durable| durable.place.read_to()) else {
+        let Some(read_to) = client.durable.as_ref().map(|durable| durable.place.read_to()) else {
             return Ok(false);
         };
+        // Before its first subscription nothing was kept for it.
+        let plain = client
+            .subscriptions
+            .values()
+            .filter(|found| found.kind == SubscriptionKind::Live);
+        let subscribed = plain.map(|subscription| subscription.since).min();
+        let after = read_to.max(subscribed.unwrap_or(read_to));
         if self.fits_surely(after, limits) {
             self.set_over_limit(&client.outbox, false);
             return Ok(false);
@@ -80,7 +90,11 @@ impl Broker {
         let cut = self.reader.cut_point(&wanted, after, limits)?;
         let left = self.reader.backlog(&wanted, cut)?;
         let dropped = before.records.saturating_sub(left.records);
-        tracing::warn!(client = client.client_id(), dropped, "more waits for the session than may: the oldest messages are dropped");
+        tracing::warn!(
+            client = client.client_id(),
+            dropped,
+            "more waits for the session than may: the oldest messages are dropped"
+        );
         self.metrics.dropped.of(DropReason::SessionLimit).increment(dropped);
         if let Some(durable) = &mut client.durable {
             durable.skip_to(cut);
@@ -95,7 +109,8 @@ impl Broker {
     /// Whether so little is in the log behind a position that no limit can be exceeded.
     fn fits_surely(&self, after: Position, limits: &BacklogLimits) -> bool {
         let records = self.reader.watermark().0.saturating_sub(after.0);
-        records == 0 || (limits.max_bytes.is_none() && limits.older_than.is_none() && limits.max_records >= Some(records))
+        records == 0
+            || (limits.max_bytes.is_none() && limits.older_than.is_none() && limits.max_records >= Some(records))
     }
 
     fn set_over_limit(&self, outbox: &Arc<Outbox>, over: bool) {
@@ -120,7 +135,9 @@ impl Broker {
 fn exceeds(backlog: &Backlog, limits: &BacklogLimits) -> bool {
     limits.max_records.is_some_and(|most| backlog.records > most)
         || limits.max_bytes.is_some_and(|most| backlog.bytes > most)
-        || (limits.older_than.is_some_and(|time| backlog.oldest.is_some_and(|oldest| oldest < time)))
+        || (limits
+            .older_than
+            .is_some_and(|time| backlog.oldest.is_some_and(|oldest| oldest < time)))
 }
 
 /// How often the limits are looked at.

@@ -59,11 +59,6 @@ impl Wanted {
         Self { trie, exact }
     }
 
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.trie.is_empty()
-    }
-
     fn matching(&self, topic: &str) -> Arc<[Plain]> {
         let mut found = Vec::new();
         self.trie.visit(topic, |_, plain| found.push(*plain));
@@ -151,7 +146,9 @@ impl Broker {
 
     /// Sends what was read; `false` if the client or the output takes no more now.
     fn drain_place(&self, client: &mut Client, now: Timestamp) -> bool {
-        let Some(durable) = &mut client.durable else { return true };
+        let Some(durable) = &mut client.durable else {
+            return true;
+        };
         while let Some((position, delivery)) = durable.buffer.pop_front() {
             let room = client.session.output().len() < OUTPUT_LIMIT && client.session.can_send(delivery.qos);
             if !room {
@@ -179,7 +176,9 @@ impl Broker {
     }
 
     fn read_place(&self, client: &mut Client) -> Result<(), LogError> {
-        let Some(durable) = &mut client.durable else { return Ok(()) };
+        let Some(durable) = &mut client.durable else {
+            return Ok(());
+        };
         let after = durable.scanned_to;
         let reader = durable.reader.get_or_insert_with(|| {
             let wanted = Wanted::new(client.subscriptions.iter());
@@ -188,9 +187,10 @@ impl Broker {
         let place = &durable.place;
         let mut admit = |position, _, _| !place.is_acked(position);
         let mut events: Vec<Event> = Vec::new();
-        durable.scanned_to = reader
-            .scan
-            .next_batch(&self.reader, &mut admit, BATCH_RECORDS, BATCH_BYTES, &mut events)?;
+        durable.scanned_to =
+            reader
+                .scan
+                .next_batch(&self.reader, &mut admit, BATCH_RECORDS, BATCH_BYTES, &mut events)?;
         let client_id = client.session.client_id();
         for event in events {
             if let Some(delivery) = reader.delivery(&event, client_id) {

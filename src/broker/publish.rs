@@ -184,7 +184,9 @@ impl Broker {
         };
         self.hand_out(route, message, kept, turn);
         let mut outcome = PublishOutcome::accepted();
-        outcome.sequence = place.filter(|_| publish.keep == Keep::Event).map(|place| place.sequence);
+        outcome.sequence = place
+            .filter(|_| publish.keep == Keep::Event)
+            .map(|place| place.sequence);
         if route.is_empty() && publish.keep != Keep::Event {
             outcome.reason = ReasonCode::NoMatchingSubscribers;
         }

@@ -74,6 +74,16 @@ impl ReplayCursor {
         });
     }
 
+    /// An event was in flight when the broker ended. Gives whether it still is.
+    pub fn restore_sent(&self, position: Position) -> bool {
+        let mut state = self.lock();
+        let outstanding = !state.acks.is_acked(position);
+        if outstanding {
+            state.acks.sent(position);
+        }
+        outstanding
+    }
+
     fn next_released(&self) -> Option<Position> {
         self.lock().acks.next_released()
     }

@@ -1,7 +1,6 @@
 //! From what the log recovered to sessions that wait for their clients, and to their clients when they come.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::client::{Client, GroupMembership, Subscription, SubscriptionPath};
 use super::connect::new_client;
@@ -16,8 +15,8 @@ use super::subscription::SubscriptionOptions;
 use super::turn::Turn;
 use super::will::Will;
 use super::{Broker, LogTag};
-use crate::log::{Command, LogError, PlaceRecord, RecoveredSession, SubscriptionKind, SubscriptionRecord};
-use crate::session::{Delivery, InFlightPlace, LinkOptions, Session, Source, SubscriptionKey};
+use crate::log::{Command, Event, LogError, PlaceRecord, RecoveredSession, SubscriptionKind, SubscriptionRecord};
+use crate::session::{Delivery, EventPlace, InFlightPlace, LinkOptions, Session, Source, SubscriptionKey};
 use crate::topic::TopicFilter;
 use crate::types::{ClientId, Message, Position, Timestamp};
 
@@ -94,7 +93,11 @@ impl Broker {
 
     fn restore_subscription(&self, client: &mut Client, record: SubscriptionRecord, now: Timestamp) {
         let Ok(filter) = TopicFilter::parse(&record.filter) else {
-            tracing::error!(client = client.client_id(), filter = record.filter, "a saved filter is none");
+            tracing::error!(
+                client = client.client_id(),
+                filter = record.filter,
+                "a saved filter is none"
+            );
             return;
         };
         let options = SubscriptionOptions {
@@ -121,14 +124,20 @@ impl Broker {
             }
             (SubscriptionKind::Replay, _) => self.restore_replay(client, &path.filter, subscription, now),
             (SubscriptionKind::Share, Some(_)) => self.restore_share(client, &path, subscription, now),
-            (SubscriptionKind::Group, Some(name)) => self.restore_group(client, &path, &name.clone(), subscription, now),
+            (SubscriptionKind::Group, Some(name)) => {
+                self.restore_group(client, &path, &name.clone(), subscription, now)
+            }
             (SubscriptionKind::Share | SubscriptionKind::Group, None) => false,
         };
         if restored {
             client.subscriptions.insert(path, subscription);
             return;
         }
-        tracing::warn!(client = client.client_id(), filter = record.filter, "its cursor is gone, and so is the subscription");
+        tracing::warn!(
+            client = client.client_id(),
+            filter = record.filter,
+            "its cursor is gone, and so is the subscription"
+        );
         let command = Command::DeleteSubscription(record.session, record.number);
         client.turn.submit(command, LogTag::None);
     }
@@ -191,11 +200,9 @@ impl Broker {
         let key = CursorKey::group(name, &path.filter);
         let make = |subscriber| {
             let saved = self.cursors.take(&key, now).ok_or(())?;
-            Ok(self.make_group(subscriber, &key, name, &path.filter, saved))
+            Ok::<_, ()>(self.make_group(subscriber, &key, name, &path.filter, saved))
         };
-        let joined = self
-            .groups
-            .join_replay(&key, &client.outbox, false, make, &self.router);
+        let joined = self.groups.join_replay(&key, &client.outbox, false, make, &self.router);
         let Ok(Some(group)) = joined else { return false };
         client.groups.push(GroupMembership {
             key: subscription.key,
@@ -209,12 +216,16 @@ impl Broker {
     fn restore_replays_in_flight(&self, client: &mut Client) {
         let Client { durable, replays, .. } = client;
         let Some(durable) = durable else { return };
-        durable.parked.retain(|place| match place.source {
-            Source::Replay(key, position) => {
-                let replay = replays.iter().find(|replay| replay.key == key);
-                replay.is_some_and(|replay| replay.cursor().restore_sent(position)) || place.completing
-            }
-            _ => true,
+        // In the order of the log, which is how a cursor counts.
+        let mut in_flight: Vec<_> = durable.parked.iter().filter_map(replay_place).collect();
+        in_flight.sort_unstable();
+        in_flight.retain(|(key, position)| {
+            let replay = replays.iter().find(|replay| replay.key == *key);
+            replay.is_some_and(|replay| replay.cursor().restore_sent(*position))
+        });
+        durable.parked.retain(|place| {
+            let replay = replay_place(place);
+            place.completing || replay.is_none_or(|found| in_flight.binary_search(&found).is_ok())
         });
         for replay in replays {
             replay.fall_behind();
@@ -223,20 +234,21 @@ impl Broker {
 
     /// Brings the messages that are in flight back from the log; what is gone from there is given up.
     pub(super) fn load_in_flight(&self, client: &mut Client) -> Result<(), LogError> {
-        let Some(durable) = &mut client.durable else { return Ok(()) };
+        let Some(durable) = &mut client.durable else {
+            return Ok(());
+        };
         let positions: Vec<Position> = durable.parked.iter().filter_map(position_to_read).collect();
         let mut found = self.reader.events_at(&positions)?.into_iter();
         let mut gone = Vec::new();
         for place in std::mem::take(&mut durable.parked) {
-            let message = match position_to_read(&place) {
-                Some(_) => found.next().flatten().map(|event| event.message),
-                None => place.message.clone(),
+            let delivery = match position_to_read(&place) {
+                Some(_) => found.next().flatten().map(|event| resent_event(&place, event)),
+                None => place.message.clone().map(|message| resent(&place, message)),
             };
-            if message.is_none() && !place.completing {
+            if delivery.is_none() && !place.completing {
                 gone.push(place.source);
                 continue;
             }
-            let delivery = message.map(|message| resent(&place, message));
             client.session.load(place, delivery);
         }
         for source in gone {
@@ -246,12 +258,31 @@ impl Broker {
     }
 }
 
+fn replay_place(place: &InFlightPlace) -> Option<(SubscriptionKey, Position)> {
+    match place.source {
+        Source::Replay(key, position) => Some((key, position)),
+        _ => None,
+    }
+}
+
 /// Where the message of a packet in flight is read; nowhere if only PUBREL is sent again, or if it is no log's.
 fn position_to_read(place: &InFlightPlace) -> Option<Position> {
     match place.source {
         _ if place.completing => None,
         Source::Session(position) | Source::Replay(_, position) => Some(position),
         Source::Live | Source::Retained | Source::Group(..) => None,
+    }
+}
+
+fn resent_event(place: &InFlightPlace, event: Event) -> Delivery {
+    let as_event = EventPlace {
+        sequence: event.sequence,
+        time: event.time,
+        redelivered: false,
+    };
+    Delivery {
+        event: replay_place(place).map(|_| as_event),
+        ..resent(place, event.message)
     }
 }
 

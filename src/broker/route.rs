@@ -162,7 +162,9 @@ impl Broker {
     /// Hands a message to everyone who wants it now, and who is here.
     pub(super) fn hand_out(&self, route: &Route, message: &Arc<Message>, kept: Option<Kept>, turn: &mut Turn) {
         // Held records are none of a replay's business: for it the message is live.
-        let stored = kept.filter(|kept| kept.kind == ChannelKind::Event).map(|kept| kept.place);
+        let stored = kept
+            .filter(|kept| kept.kind == ChannelKind::Event)
+            .map(|kept| kept.place);
         for target in &route.live {
             if let Some(mut delivery) = target.delivery(message) {
                 if let Some(kept) = kept

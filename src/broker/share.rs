@@ -43,7 +43,7 @@ impl Broker {
 
     /// Joins the group. Returns the options as granted, and the commands that make a new cursor durable: those before, and
     /// the one to wait for.
-    fn join_share(
+    pub(super) fn join_share(
         &self,
         client: &mut Client,
         request: &Request,

@@ -1,9 +1,9 @@
 //! SUBSCRIBE: plain, shared, replay and group subscriptions, each filter with its reason.
 
+use super::Broker;
 use super::ack::AwaitedAck;
 use super::client::{Client, SubscriptionPath};
 use super::subscription::SubscriptionOptions;
-use super::Broker;
 use crate::codec::{RetainHandling, Subscribe, SubscribeFilter};
 use crate::cursor::{ReplayOptions, Start};
 use crate::log::Command;

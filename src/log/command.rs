@@ -137,7 +137,7 @@ impl Publish {
         self.keep != Keep::Nothing || self.retain && !self.message.payload().is_empty()
     }
 
-    fn writes(&self) -> bool {
+    pub(crate) fn writes(&self) -> bool {
         self.keep != Keep::Nothing || self.retain || self.received.is_some() || self.will_of.is_some()
     }
 }

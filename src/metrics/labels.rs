@@ -108,6 +108,8 @@ label! {
         SlowReader = "slow_reader",
         /// Its topic is none that can be published to.
         InvalidTopic = "invalid_topic",
+        /// More waited for a durable session than may.
+        SessionLimit = "session_limit",
     }
 }
 
@@ -128,6 +130,8 @@ label! {
         Timeout = "timeout",
         /// The connection was lost before CONNECT was there.
         Lost = "lost",
+        /// The store could not keep the session, or not read it.
+        Store = "store",
         /// The broker is stopping.
         Stopping = "stopping",
     }

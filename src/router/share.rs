@@ -31,7 +31,11 @@ impl<M: Candidate + Clone> ShareGroup<M> {
 
     /// The members.
     pub fn members(&self) -> Vec<M> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).members.clone()
+        self.inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .members
+            .clone()
     }
 
     /// Adds a member, or replaces it. Returns whether it is new.

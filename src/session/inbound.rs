@@ -62,7 +62,9 @@ enum Received {
     Pending(PublishToken),
     Recorded,
     /// PUBREL came; PUBCOMP follows when the identifier is gone from the disk, if it came on this connection.
-    Releasing { asked: bool },
+    Releasing {
+        asked: bool,
+    },
 }
 
 /// What to do with a PUBREL.
@@ -209,7 +211,8 @@ impl Inbound {
 
     /// Messages that were recorded before a restart.
     pub fn restore(&mut self, received: impl IntoIterator<Item = PacketId>) {
-        self.received.extend(received.into_iter().map(|id| (id, Received::Recorded)));
+        self.received
+            .extend(received.into_iter().map(|id| (id, Received::Recorded)));
     }
 
     /// The identifiers of all messages that are or may be recorded.

@@ -176,10 +176,7 @@ impl Outbound {
 
     /// How many messages in flight come from such a source.
     pub fn count(&self, such: impl Fn(Source) -> bool) -> usize {
-        self.in_flight
-            .values()
-            .filter(|entry| such(entry.source))
-            .count()
+        self.in_flight.values().filter(|entry| such(entry.source)).count()
     }
 
     /// Forgets what `gone` names; for groups, whose messages go to other members when the connection is lost.
@@ -197,7 +194,9 @@ impl InFlight {
     fn place(&self, packet_id: PacketId) -> InFlightPlace {
         let delivery = self.delivery.as_ref();
         // What is in the log is read from there again.
-        let message = delivery.filter(|_| !self.source.has_cursor()).map(|delivery| delivery.message.clone());
+        let message = delivery
+            .filter(|_| !self.source.has_cursor())
+            .map(|delivery| delivery.message.clone());
         InFlightPlace {
             packet_id,
             qos: match self.stage {
@@ -206,7 +205,9 @@ impl InFlight {
             },
             source: self.source,
             retain: delivery.is_some_and(|delivery| delivery.retain),
-            subscription_ids: delivery.map(|delivery| delivery.subscription_ids.clone()).unwrap_or_default(),
+            subscription_ids: delivery
+                .map(|delivery| delivery.subscription_ids.clone())
+                .unwrap_or_default(),
             completing: self.stage == Stage::Complete,
             message,
         }

@@ -21,8 +21,8 @@ mod rows;
 mod run;
 mod session;
 mod subscription;
-mod will;
 mod view;
+mod will;
 
 pub use changes::{Change, Changes};
 pub use copy::copy_store;
@@ -43,8 +43,8 @@ pub use rows::{ChannelKind, ChannelRow, FORMAT, Marks};
 pub use run::{RUN_POSITIONS, Run};
 pub use session::SessionRecord;
 pub use subscription::{SubscriptionKind, SubscriptionRecord};
-pub use will::WillRecord;
 pub use view::{StoreView, TableSize};
+pub use will::WillRecord;
 
 /// A table of the store. Keys are ordered as bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
