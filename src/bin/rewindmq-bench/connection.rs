@@ -35,6 +35,25 @@ impl Connection {
     /// # Errors
     /// If the broker cannot be reached or refuses the client.
     pub async fn open(broker: SocketAddr, client_id: &str) -> Result<Self, BenchError> {
+        let (connection, _) = Self::connect(broker, Connect::new(Version::V5, client_id)).await?;
+        Ok(connection)
+    }
+
+    /// Goes on with the session of this identifier, or begins one, which outlives the connection by this many seconds;
+    /// says whether the broker had it.
+    ///
+    /// # Errors
+    /// If the broker cannot be reached or refuses the client.
+    pub async fn resume(broker: SocketAddr, client_id: &str, expiry_secs: u32) -> Result<(Self, bool), BenchError> {
+        let connect = Connect {
+            clean_start: false,
+            session_expiry_secs: Some(expiry_secs),
+            ..Connect::new(Version::V5, client_id)
+        };
+        Self::connect(broker, connect).await
+    }
+
+    async fn connect(broker: SocketAddr, connect: Connect) -> Result<(Self, bool), BenchError> {
         let stream = TcpStream::connect(broker)
             .await
             .map_err(BenchError::io(format!("cannot connect to {broker}")))?;
@@ -44,20 +63,20 @@ impl Connection {
             .map_err(BenchError::io("cannot set TCP_NODELAY"))?;
         let mut connection = Self {
             stream,
-            client_id: client_id.to_owned(),
+            client_id: connect.client_id.clone(),
             input: vec![0; INPUT_BYTES],
             filled: 0,
             output: BytesMut::new(),
         };
-        connection.put(&Packet::Connect(Box::new(Connect::new(Version::V5, client_id))))?;
-        let reason = connection
+        connection.put(&Packet::Connect(Box::new(connect)))?;
+        let (reason, session_present) = connection
             .answer("CONNACK", |packet| match packet {
-                Packet::ConnAck(connack) => Some(connack.reason),
+                Packet::ConnAck(connack) => Some((connack.reason, connack.session_present)),
                 _ => None,
             })
             .await?;
         refuse_error("the client", reason)?;
-        Ok(connection)
+        Ok((connection, session_present))
     }
 
     /// Subscribes, and waits for the SUBACK.
@@ -138,6 +157,18 @@ impl Connection {
             .write_all(output)
             .await
             .map_err(BenchError::io(format!("the connection of {client_id}")))
+    }
+
+    /// Says DISCONNECT and waits until the broker has closed: afterwards the client is away for it, too.
+    ///
+    /// # Errors
+    /// If the broker sends something else or does not close.
+    pub async fn leave(mut self) -> Result<(), BenchError> {
+        self.put(&Packet::Disconnect(Disconnect::new(ReasonCode::Success)))?;
+        match self.answer("the end of the connection", |_| None::<()>).await {
+            Err(BenchError::Closed { .. }) => Ok(()),
+            result => result,
+        }
     }
 
     /// Waits for one packet and takes what `pick` sees in it; the packets behind it stay in the input.
@@ -223,7 +254,7 @@ const LIMITS: DecodeLimits = DecodeLimits {
 /// What one read takes at most, until a packet is larger.
 const INPUT_BYTES: usize = 256 << 10;
 /// How long a connection may stay silent before the scenario takes what is missing for lost.
-const STALL: Duration = Duration::from_secs(10);
+pub const STALL: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

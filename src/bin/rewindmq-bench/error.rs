@@ -44,6 +44,12 @@ pub enum BenchError {
         /// What came.
         packet: String,
     },
+    /// A durable session from an earlier run: what it is owed cannot be told from the load.
+    #[error("the broker knows session {index} already; use an empty data folder")]
+    OldSession {
+        /// Which one.
+        index: u64,
+    },
     /// Nothing came for too long.
     #[error("nothing came for {} s while waiting for {what}", after.as_secs())]
     Stalled {

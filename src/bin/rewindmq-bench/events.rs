@@ -96,26 +96,40 @@ pub struct Seen {
     topics: Vec<String>,
     numbers: Vec<bool>,
     received: u64,
-    /// By channel: the sequence that must come next.
-    next_sequence: Vec<u64>,
+    /// By channel: the sequence that must come next; `None` where deliveries have none.
+    next_sequence: Option<Vec<u64>>,
     /// By channel and publisher: the number after the last one that came.
     next_number: Vec<u64>,
     faults: Faults,
 }
 
 impl Seen {
-    /// Nothing yet.
-    pub fn new(events: &Events) -> Self {
+    /// Nothing yet, of a replay: every delivery tells its sequence.
+    pub fn of_replay(events: &Events) -> Self {
+        let channels = usize::try_from(events.channels).expect("at most 2^24");
+        Self {
+            next_sequence: Some(vec![1; channels]),
+            ..Self::of_session(events)
+        }
+    }
+
+    /// Nothing yet, of a plain subscription: no delivery tells a sequence.
+    pub fn of_session(events: &Events) -> Self {
         let channels = usize::try_from(events.channels).expect("at most 2^24");
         Self {
             events: events.clone(),
             topics: events.topics(),
             numbers: vec![false; usize::try_from(events.messages).expect("at most 2^32")],
             received: 0,
-            next_sequence: vec![1; channels],
+            next_sequence: None,
             next_number: vec![0; channels * events.publishers as usize],
             faults: Faults::default(),
         }
+    }
+
+    /// How many events there are to receive.
+    pub fn due(&self) -> u64 {
+        self.events.messages
     }
 
     /// How many different events were received.
@@ -123,10 +137,12 @@ impl Seen {
         self.received
     }
 
-    /// Checks one event against its number: its topic, its sequence, and that it comes once and in its publisher's order.
+    /// Checks one event against its number: its topic, its sequence if it must have one, and that it comes once and in its publisher's order.
     pub fn receive(&mut self, publish: &Publish<'_>) {
         let number = Payload::number(publish.payload).filter(|number| *number < self.events.messages);
-        let (Some(number), Some(sequence)) = (number, sequence(publish.properties)) else {
+        let sequence = sequence(publish.properties);
+        let told = sequence.is_some() == self.next_sequence.is_some();
+        let Some(number) = number.filter(|_| told) else {
             self.faults.altered += 1;
             return;
         };
@@ -146,13 +162,16 @@ impl Seen {
     }
 
     /// Whether the sequence is the next of its channel and the number above the last of its publisher there.
-    fn follows(&mut self, channel: u64, number: u64, sequence: u64) -> bool {
-        let next_sequence = &mut self.next_sequence[channel as usize];
+    fn follows(&mut self, channel: u64, number: u64, sequence: Option<u64>) -> bool {
         let publisher = number % self.events.publishers;
         let next_number = &mut self.next_number[(channel * self.events.publishers + publisher) as usize];
-        let follows = sequence == *next_sequence && number >= *next_number;
-        *next_sequence = sequence + 1;
+        let mut follows = number >= *next_number;
         *next_number = number + 1;
+        if let (Some(next), Some(sequence)) = (&mut self.next_sequence, sequence) {
+            let next = &mut next[channel as usize];
+            follows &= sequence == *next;
+            *next = sequence + 1;
+        }
         follows
     }
 
@@ -190,9 +209,11 @@ mod tests {
         payload: 8,
     };
 
-    fn receive(seen: &mut Seen, number: u64, sequence: u64) {
+    fn receive(seen: &mut Seen, number: u64, sequence: Option<u64>) {
         let mut properties = Vec::new();
-        codec::encode_user_property("es-seq", &sequence.to_string(), &mut properties);
+        if let Some(sequence) = sequence {
+            codec::encode_user_property("es-seq", &sequence.to_string(), &mut properties);
+        }
         seen.receive(&Publish {
             dup: false,
             qos: QoS::AtMostOnce,
@@ -209,9 +230,17 @@ mod tests {
     }
 
     fn faults_after(numbers_and_sequences: &[(u64, u64)]) -> Faults {
-        let mut seen = Seen::new(&EVENTS);
+        let mut seen = Seen::of_replay(&EVENTS);
         for (number, sequence) in numbers_and_sequences {
-            receive(&mut seen, *number, *sequence);
+            receive(&mut seen, *number, Some(*sequence));
+        }
+        seen.faults()
+    }
+
+    fn faults_of_session_after(numbers: &[u64]) -> Faults {
+        let mut seen = Seen::of_session(&EVENTS);
+        for number in numbers {
+            receive(&mut seen, *number, None);
         }
         seen.faults()
     }
@@ -236,6 +265,23 @@ mod tests {
     #[test]
     fn one_publisher_s_events_out_of_order_are_seen() {
         assert_eq!(faults_after(&[(2, 1), (0, 2), (1, 3), (3, 4)]).out_of_order, 1);
+    }
+
+    #[test]
+    fn a_session_sees_gaps_repeats_and_wrong_order_without_sequences() {
+        assert!(faults_of_session_after(&[1, 0, 2, 3]).is_none());
+        let faults = faults_of_session_after(&[2, 0, 1, 1]);
+        assert_eq!((faults.lost, faults.duplicated, faults.out_of_order), (1, 1, 1));
+    }
+
+    #[test]
+    fn a_sequence_must_be_told_by_a_replay_and_only_by_it() {
+        let mut seen = Seen::of_replay(&EVENTS);
+        receive(&mut seen, 0, None);
+        assert_eq!(seen.faults().altered, 1);
+        let mut seen = Seen::of_session(&EVENTS);
+        receive(&mut seen, 0, Some(1));
+        assert_eq!(seen.faults().altered, 1);
     }
 
     #[test]

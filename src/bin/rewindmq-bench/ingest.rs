@@ -1,4 +1,5 @@
-//! Many publishers at QoS 1, each with a window; every PUBACK must come in order and tell a sequence that nobody else got.
+//! Many publishers at QoS 1, each with a window; every PUBACK must come in order and, of what is stored, tell a
+//! sequence that nobody else got.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -12,7 +13,8 @@ use crate::error::BenchError;
 use crate::events::{Events, Payload};
 use crate::faults::Faults;
 use crate::measure::{disk_bytes, measure};
-use crate::table::Row;
+use crate::row::Row;
+use crate::sessions::{Kept, Sessions, Step, park};
 use crate::target::Target;
 
 /// What to publish, and to whom.
@@ -25,6 +27,12 @@ pub struct Args {
     /// Events that a publisher has in flight at most
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..))]
     window: u16,
+    /// Why the broker keeps the events
+    #[arg(long, value_enum, default_value = "stored")]
+    kept: Kept,
+    /// Durable sessions that subscribe to all events and are away when they come [default: not measured]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=100_000))]
+    sessions: Option<u64>,
     /// The broker's data folder, to see what an event takes on disk
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
@@ -35,29 +43,39 @@ pub struct Args {
 /// # Errors
 /// If the broker refuses something or cannot be measured.
 pub async fn run(args: &Args) -> Result<Row, BenchError> {
+    let events = &args.events;
+    park(args.target.broker, args.sessions.unwrap_or(0)).await?;
     let disk_before = disk_bytes(&args.data)?;
     let mut publishers = Vec::new();
-    for index in 0..args.events.publishers {
+    for index in 0..events.publishers {
         publishers.push(Publisher::open(args, index).await?);
     }
     let (acknowledged, usage) = measure(args.target.pid, args.target.timeout(), publish(publishers)).await?;
     let disk = disk_bytes(&args.data)?.saturating_sub(disk_before);
-    let scenario = format!(
-        "ingest, stored, QoS 1, {} B, {} channels, {} publishers, window {}",
-        args.events.payload, args.events.channels, args.events.publishers, args.window
-    );
-    let mut row = Row::new(
-        scenario,
-        args.events.messages,
-        &usage,
-        check(&args.events, &acknowledged),
-    );
-    row.disk_bytes_per_message = Some(disk as f64 / args.events.messages as f64);
+    let sessions = args.sessions.map(|absent| Sessions {
+        step: Step::Ingest,
+        kept: args.kept,
+        absent,
+    });
+    let faults = check(events, args.kept, &acknowledged);
+    let mut row = Row::new(scenario(args, sessions.as_ref()), events.messages, &usage, faults);
+    row.disk_bytes_per_message = Some(disk as f64 / events.messages as f64);
+    row.sessions = sessions;
     Ok(row)
 }
 
-/// An event that was acknowledged: its channel and the sequence that it got there.
-type Acknowledged = (u64, u64);
+fn scenario(args: &Args, sessions: Option<&Sessions>) -> String {
+    match sessions {
+        Some(sessions) => sessions.scenario("ingest"),
+        None => format!(
+            "ingest, stored, QoS 1, {} B, {} channels, {} publishers, window {}",
+            args.events.payload, args.events.channels, args.events.publishers, args.window
+        ),
+    }
+}
+
+/// An event that was acknowledged: its channel and the sequence that it got there, if it is stored.
+type Acknowledged = (u64, Option<u64>);
 
 async fn publish(publishers: Vec<Publisher>) -> Result<Vec<Acknowledged>, BenchError> {
     let mut tasks = JoinSet::new();
@@ -75,6 +93,7 @@ struct Publisher {
     connection: Connection,
     events: Events,
     window: usize,
+    kept: Kept,
     index: u64,
 }
 
@@ -84,6 +103,7 @@ impl Publisher {
             connection: Connection::open(args.target.broker, &format!("publisher-{index}")).await?,
             events: args.events.clone(),
             window: usize::from(args.window),
+            kept: args.kept,
             index,
         })
     }
@@ -93,7 +113,7 @@ impl Publisher {
         let mut payload = Payload::new(self.events.payload);
         let mut numbers = self.events.numbers_of(self.index);
         let mut sent = 0;
-        let mut in_flight = InFlight::default();
+        let mut in_flight = InFlight::new(self.kept);
         loop {
             let room = self.window - in_flight.channels.len();
             for number in numbers.by_ref().take(room) {
@@ -114,13 +134,21 @@ impl Publisher {
 }
 
 /// The channels of what was sent and not yet acknowledged, oldest first.
-#[derive(Default)]
 struct InFlight {
+    kept: Kept,
     channels: VecDeque<u64>,
     acknowledged: Vec<Acknowledged>,
 }
 
 impl InFlight {
+    fn new(kept: Kept) -> Self {
+        Self {
+            kept,
+            channels: VecDeque::new(),
+            acknowledged: Vec::new(),
+        }
+    }
+
     /// A PUBACK must be for the oldest in flight [MQTT-4.6.0-2].
     fn handle(&mut self, packet: &Packet<'_>) -> Result<(), BenchError> {
         let expected = packet_id(self.acknowledged.len() as u64);
@@ -135,7 +163,10 @@ impl InFlight {
                 reason: ack.reason,
             });
         }
-        let sequence = sequence(ack).ok_or_else(|| BenchError::unexpected("PUBACK with es-seq", packet))?;
+        let sequence = sequence(ack);
+        if self.kept == Kept::Stored && sequence.is_none() {
+            return Err(BenchError::unexpected("PUBACK with es-seq", packet));
+        }
         self.acknowledged.push((channel, sequence));
         Ok(())
     }
@@ -146,19 +177,22 @@ fn sequence(ack: &Ack) -> Option<u64> {
     text.parse().ok()
 }
 
-/// Every channel's sequences must be 1 to its count, each once.
-fn check(events: &Events, acknowledged: &[Acknowledged]) -> Faults {
+/// Every event must be acknowledged; if they are stored, every channel's sequences must be 1 to its count, each once.
+fn check(events: &Events, kept: Kept, acknowledged: &[Acknowledged]) -> Faults {
+    let mut faults = Faults {
+        lost: events.messages - acknowledged.len() as u64,
+        ..Faults::default()
+    };
+    if kept == Kept::Held {
+        return faults;
+    }
     let mut seen: Vec<Vec<bool>> = events
         .counts()
         .into_iter()
         .map(|count| vec![false; count as usize])
         .collect();
-    let mut faults = Faults {
-        lost: events.messages - acknowledged.len() as u64,
-        ..Faults::default()
-    };
     for (channel, sequence) in acknowledged {
-        let index = (*sequence as usize).wrapping_sub(1);
+        let index = sequence.map_or(0, |sequence| sequence as usize).wrapping_sub(1);
         match seen[*channel as usize].get_mut(index) {
             Some(taken) if *taken => faults.duplicated += 1,
             Some(taken) => *taken = true,
@@ -179,17 +213,37 @@ mod tests {
         payload: 8,
     };
 
+    fn check_stored(acknowledged: &[(u64, u64)]) -> Faults {
+        let acknowledged: Vec<Acknowledged> = acknowledged
+            .iter()
+            .map(|(channel, seq)| (*channel, Some(*seq)))
+            .collect();
+        check(&EVENTS, Kept::Stored, &acknowledged)
+    }
+
     #[test]
     fn sequences_must_be_dense_and_given_once() {
-        assert!(check(&EVENTS, &[(0, 2), (0, 1), (0, 3)]).is_none());
-        assert_eq!(check(&EVENTS, &[(0, 1), (0, 1), (0, 2)]).duplicated, 1);
-        assert_eq!(check(&EVENTS, &[(0, 1), (0, 2), (0, 4)]).out_of_order, 1);
-        assert_eq!(check(&EVENTS, &[(0, 1), (0, 2)]).lost, 1);
+        assert!(check_stored(&[(0, 2), (0, 1), (0, 3)]).is_none());
+        assert_eq!(check_stored(&[(0, 1), (0, 1), (0, 2)]).duplicated, 1);
+        assert_eq!(check_stored(&[(0, 1), (0, 2), (0, 4)]).out_of_order, 1);
+        assert_eq!(check_stored(&[(0, 1), (0, 2)]).lost, 1);
+    }
+
+    #[test]
+    fn what_is_only_held_needs_a_puback_but_no_sequence() {
+        assert!(check(&EVENTS, Kept::Held, &[(0, None); 3]).is_none());
+        assert_eq!(check(&EVENTS, Kept::Held, &[(0, None); 2]).lost, 1);
+        let plain = Packet::PubAck(Ack::new(packet_id(0), ReasonCode::Success));
+        for kept in [Kept::Held, Kept::Stored] {
+            let mut in_flight = InFlight::new(kept);
+            in_flight.channels.push_back(0);
+            assert_eq!(in_flight.handle(&plain).is_ok(), kept == Kept::Held);
+        }
     }
 
     #[test]
     fn a_puback_out_of_turn_is_refused() {
-        let mut in_flight = InFlight::default();
+        let mut in_flight = InFlight::new(Kept::Stored);
         in_flight.channels.extend([0, 0]);
         let ack = Ack::new(packet_id(1), ReasonCode::Success);
         assert!(in_flight.handle(&Packet::PubAck(ack)).is_err());

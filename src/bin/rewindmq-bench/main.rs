@@ -1,13 +1,19 @@
 //! The `rewindmq-bench` program: one measured scenario per call against a broker that runs. Starts and stops no broker.
 
 mod connection;
+mod drain;
 mod error;
 mod events;
 mod faults;
 mod ingest;
+mod json;
 mod measure;
 mod pairs;
+mod receive;
 mod replay;
+mod restart;
+mod row;
+mod sessions;
 mod table;
 mod target;
 
@@ -18,7 +24,7 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::Builder;
 
 use error::BenchError;
-use table::Row;
+use row::Row;
 use target::Target;
 
 #[derive(Parser)]
@@ -34,12 +40,16 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Publish numbered events at QoS 1 from many clients, and account for every PUBACK
+    /// Publish numbered events at QoS 1 from many clients, with durable sessions away or not, and account for every PUBACK
     Ingest(ingest::Args),
     /// Replay the events of an ingest from the first on, and check each one
     Replay(replay::Args),
     /// Live QoS 1 from publishers to subscribers, each pair on a topic of its own
     Pairs(pairs::Args),
+    /// Wait for a broker that was killed and started again
+    Restart(restart::Args),
+    /// Come back with a durable session that was away during an ingest, and check each event
+    Drain(drain::Args),
     /// Print the rows that the other commands wrote as one table
     Table(table::Args),
 }
@@ -56,6 +66,8 @@ fn run(command: Command) -> Result<ExitCode, BenchError> {
         Command::Ingest(args) => scenario(&args.target, ingest::run(&args)),
         Command::Replay(args) => scenario(&args.target, replay::run(&args)),
         Command::Pairs(args) => scenario(&args.target, pairs::run(&args)),
+        Command::Restart(args) => scenario(&args.target, restart::run(&args)),
+        Command::Drain(args) => scenario(&args.target, drain::run(&args)),
         Command::Table(args) => Ok(say(io::stdout(), &table::run(&args)?, ExitCode::SUCCESS)),
     }
 }
@@ -67,7 +79,7 @@ fn scenario(target: &Target, run: impl Future<Output = Result<Row, BenchError>>)
         .build()
         .map_err(BenchError::io("cannot start a runtime"))?;
     let row = runtime.block_on(run)?;
-    table::append(&target.rows, &row)?;
+    row::append(&target.rows, &row)?;
     if row.faults.is_none() {
         return Ok(ExitCode::SUCCESS);
     }

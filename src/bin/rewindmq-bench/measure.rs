@@ -19,6 +19,20 @@ pub struct Usage {
     pub peak_rss_bytes: u64,
     /// The same without mapped files, as sampled.
     pub peak_anonymous_bytes: u64,
+    /// What the broker had without mapped files when it began, bytes.
+    pub anonymous_before_bytes: u64,
+    /// And when it ended.
+    pub anonymous_after_bytes: u64,
+}
+
+impl Usage {
+    /// The same without a wait at its end that brought nothing.
+    pub fn without(self, wait: Duration) -> Self {
+        Self {
+            elapsed: self.elapsed.saturating_sub(wait),
+            ..self
+        }
+    }
 }
 
 /// CPU time of a process by where it was spent.
@@ -41,9 +55,10 @@ pub async fn measure<T>(
 ) -> Result<(T, Usage), BenchError> {
     let process = pid.to_string();
     reset_peak(&process)?;
+    let anonymous_before_bytes = status_bytes(&process, "RssAnon")?;
     let before = (CpuTime::of(&process)?, CpuTime::of("self")?);
     let start = Instant::now();
-    let mut peak_anonymous_bytes = 0;
+    let mut peak_anonymous_bytes = anonymous_before_bytes;
     let sample = async {
         let mut ticks = tokio::time::interval(SAMPLE_INTERVAL);
         loop {
@@ -55,14 +70,36 @@ pub async fn measure<T>(
         result = tokio::time::timeout(limit, scenario) => result.map_err(|_| BenchError::Timeout(limit))?,
         error = sample => error,
     }?;
+    let elapsed = start.elapsed();
+    let anonymous_after_bytes = status_bytes(&process, "RssAnon")?;
     let usage = Usage {
-        elapsed: start.elapsed(),
+        elapsed,
         broker: CpuTime::of(&process)?.since(before.0),
         client: CpuTime::of("self")?.since(before.1),
         peak_rss_bytes: status_bytes(&process, "VmHWM")?,
-        peak_anonymous_bytes,
+        peak_anonymous_bytes: peak_anonymous_bytes.max(anonymous_after_bytes),
+        anonymous_before_bytes,
+        anonymous_after_bytes,
     };
     Ok((result, usage))
+}
+
+/// What the broker cost from its start on, which took this long.
+///
+/// # Errors
+/// If the broker's process cannot be read.
+pub fn since_start(pid: u32, elapsed: Duration) -> Result<Usage, BenchError> {
+    let process = pid.to_string();
+    let anonymous_bytes = status_bytes(&process, "RssAnon")?;
+    Ok(Usage {
+        elapsed,
+        broker: CpuTime::of(&process)?,
+        client: CpuTime::of("self")?,
+        peak_rss_bytes: status_bytes(&process, "VmHWM")?,
+        peak_anonymous_bytes: anonymous_bytes,
+        anonymous_before_bytes: 0,
+        anonymous_after_bytes: anonymous_bytes,
+    })
 }
 
 /// The bytes that a folder's files take on disk; holes in them take none.

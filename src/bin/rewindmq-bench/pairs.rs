@@ -10,8 +10,8 @@ use crate::error::BenchError;
 use crate::events::Payload;
 use crate::faults::Faults;
 use crate::measure::measure;
-use crate::replay::acknowledge;
-use crate::table::Row;
+use crate::receive::acknowledge;
+use crate::row::Row;
 use crate::target::Target;
 
 /// How many pairs, and what they send.
