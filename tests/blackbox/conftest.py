@@ -94,7 +94,7 @@ def back(durable):
 
 @pytest.fixture
 def over(clock):
-    """`over(broker, "restart")` ends it in order, `over(broker, "crash")` by kill -9; starts it `down` seconds later."""
+    """`over(broker, way)` ends it in order ("restart") or by kill -9 ("crash") and starts it `down` seconds later."""
 
     def go(broker, way, down=0):
         broker.stop() if way == "restart" else broker.kill9()

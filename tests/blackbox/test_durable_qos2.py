@@ -1,4 +1,4 @@
-"""QoS 2 of durable sessions over restarts and kill -9: once and only once, in both directions (MQTT 5.0 section 4.3.3)."""
+"""QoS 2 of durable sessions over restarts and kill -9: once, in both directions (MQTT 5.0 section 4.3.3)."""
 
 import pytest
 
@@ -141,7 +141,9 @@ def test_clean_start_frees_the_identifiers(one, connect, durable, back, delivere
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("way", WAYS)
-def test_a_publish_without_pubrec_comes_again_with_dup_and_its_identifier(one, connect, durable, back, over, version, way):
+def test_a_publish_without_pubrec_comes_again_with_dup_and_its_identifier(
+    one, connect, durable, back, over, version, way
+):
     client = durable(one, "me", version, auto_ack=False)
     client.granted("p/#", "s/#", qos=2)
     writer = connect(one)
