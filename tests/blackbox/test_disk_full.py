@@ -24,7 +24,9 @@ def subscribed(durable, one, client_id, *filters, qos=1):
 
 @pytest.mark.parametrize("qos", [1, 2])
 @pytest.mark.parametrize("way", [None, "restart", "crash"])
-def test_a_durable_subscriber_that_drains_makes_room_again_and_again(one, connect, durable, back, over, qos, way):
+def test_a_durable_subscriber_that_drains_makes_room_again_and_again(
+    one, connect, durable, back, over, settle, qos, way
+):
     subscribed(durable, one, "me", "p/#", qos=qos)
     waiting, number = [], 0
     for _ in range(3):
@@ -32,6 +34,7 @@ def test_a_durable_subscriber_that_drains_makes_room_again_and_again(one, connec
         waiting += taken
         assert len(waiting) >= 20
         if way:
+            settle(way)
             over(one, way)
         client = back(one, "me")
         assert numbers(client.messages(len(waiting))) == waiting

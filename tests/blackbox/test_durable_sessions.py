@@ -179,7 +179,9 @@ def test_session_goes_on_in_another_protocol_version(brokers, connect, durable, 
     for number, version in enumerate([5, 4, 5]):
         over(one, way)
         connect(one).publish("a", number)
-        assert payloads(back(one, "me", version).messages(1)) == [str(number)]
+        # What was acknowledged just before a crash may come again, as a suffix.
+        again = payloads(back(one, "me", version).until(number))
+        assert again == [str(earlier) for earlier in range(number - len(again), number)]
 
 
 # Subscriptions
