@@ -69,6 +69,48 @@ def connect():
 
 
 @pytest.fixture
+def durable(connect):
+    """Makes connected raw clients whose sessions outlive their connections: `durable(broker, "id", version=4, ...)`."""
+
+    def make(broker, client_id, version=5, **options):
+        if version == 5:
+            options.setdefault("session_expiry", 1000)
+        return connect(broker, client_id, version=version, clean=False, **options)
+
+    return make
+
+
+@pytest.fixture
+def back(durable):
+    """The same for a client that returns: its session must be there."""
+
+    def make(broker, client_id, version=5, **options):
+        client = durable(broker, client_id, version, **options)
+        assert client.connack.session_present, "the session is gone"
+        return client
+
+    return make
+
+
+@pytest.fixture
+def over(clock):
+    """`over(broker, way)` ends it in order ("restart") or by kill -9 ("crash") and starts it `down` seconds later."""
+
+    def go(broker, way, down=0):
+        broker.stop() if way == "restart" else broker.kill9()
+        clock(down)
+        broker.start()
+
+    return go
+
+
+@pytest.fixture
+def settle(clock):
+    """Before a crash: lets what nobody waits for get to the disk, which takes less than a second."""
+    return lambda way: clock(1.2 if way == "crash" else 0)
+
+
+@pytest.fixture
 def dial():
     """Makes raw clients that have not sent CONNECT yet."""
     made = []

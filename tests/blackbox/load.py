@@ -80,6 +80,23 @@ class Load:
             thread.finish()
 
 
+def bulk(port: int, topics: list[str], numbers: range, size: int = 0, window: int = 1000) -> None:
+    """Publishes numbers at QoS 1, in turn to the topics, each padded to `size` bytes; all must be acknowledged."""
+    client = Client(port, version=4)
+    client.connect()
+    ids = range(1, window + 1)
+    for base in range(numbers.start, numbers.stop, window):
+        part = range(base, min(base + window, numbers.stop))
+        packets = [
+            wire.publish(4, topics[number % len(topics)], (b"%d" % number).ljust(size), 1, False, False, packet_id, [])
+            for packet_id, number in zip(ids, part)
+        ]
+        client.send(b"".join(packets))
+        for packet_id in ids[: len(part)]:
+            client.expect(wire.PUBACK, packet_id)
+    client.disconnect()
+
+
 class Thread(threading.Thread):
     """A thread whose result or fault is handed over by `finish`."""
 

@@ -18,17 +18,21 @@ def pub(port: int, *args: str, check: bool = True) -> subprocess.CompletedProces
     return run("mosquitto_pub", port, *args, check=check)
 
 
-def sub(port: int, *args: str, check: bool = True) -> list[str]:
+def sub(port: int, *args: str, check: bool = True, deadline: float = DEADLINE) -> list[str]:
     """mosquitto_sub that ends by itself (-C, -E); the lines it printed."""
-    return run("mosquitto_sub", port, "-W", str(int(DEADLINE)), *args, check=check).stdout.splitlines()
+    line = ("-W", str(int(deadline)), *args)
+    return run("mosquitto_sub", port, *line, check=check, deadline=deadline).stdout.splitlines()
 
 
-def run(program: str, port: int, *args: str, check: bool = True) -> subprocess.CompletedProcess:
-    """A client program to its end; a failure shows what it printed."""
+def run(
+    program: str, port: int, *args: str, check: bool = True, deadline: float = DEADLINE
+) -> subprocess.CompletedProcess:
+    """A client program to its end; a failure shows the end of what it printed."""
     line = [found(program), "-p", str(port), *args]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=DEADLINE + 10)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=deadline + 10)
     if check:
-        assert done.returncode == 0, f"{line} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        said = f"{done.stdout[-500:]}{done.stderr[-2000:]}"
+        assert done.returncode == 0, f"{line} ended with {done.returncode}:\n{said}"
     return done
 
 
