@@ -26,6 +26,8 @@ pub struct Client {
     used: usize,
     inbox: VecDeque<Received>,
     last_packet_id: u16,
+    /// The identifiers of the PUBRELs that came.
+    released: Vec<PacketId>,
     pub connack: ConnAck,
 }
 
@@ -49,6 +51,7 @@ impl Client {
             used: 0,
             inbox: VecDeque::new(),
             last_packet_id: 0,
+            released: Vec::new(),
             connack: ConnAck::new(ReasonCode::UnspecifiedError),
         };
         client.try_send(&Packet::Connect(Box::new(connect)))?;
@@ -119,6 +122,7 @@ impl Client {
         let received = owned(decoded);
         self.used += len;
         if let Some(Packet::PubRel(ack)) = packet(&received) {
+            self.released.push(ack.packet_id);
             self.try_send(&Packet::PubComp(Ack::new(ack.packet_id, ReasonCode::Success)))?;
             return self.decode();
         }
@@ -313,6 +317,16 @@ impl Client {
         self.find("PINGRESP", |received| {
             matches!(packet(received)?, Packet::PingResp).then_some(())
         });
+    }
+
+    /// PUBREL has come and is answered. What it waits for may take the broker some round trips.
+    pub fn await_release(&mut self, packet_id: Option<PacketId>) {
+        let deadline = Instant::now() + DEADLINE;
+        while !self.released.iter().any(|released| Some(*released) == packet_id) {
+            assert!(Instant::now() < deadline, "PUBREL does not come");
+            self.ping();
+        }
+        self.ping();
     }
 
     /// Nothing has come but what was asked for. Two round trips: the first ends a turn of the connection.

@@ -96,6 +96,7 @@ fn qos2_is_acknowledged_by_pubcomp_alone() {
         (4, true, messages[3].packet_id)
     );
     reader.acknowledge(&again);
+    reader.await_release(again.packet_id);
     reader.assert_quiet();
     reader.disconnect();
     let mut reader = broker.connect(v5("reader"));
