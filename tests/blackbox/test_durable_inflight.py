@@ -73,7 +73,7 @@ def test_unacknowledged_ones_come_again_first_in_order_with_dup_and_their_identi
 
 @pytest.mark.parametrize("way", WAYS)
 def test_resending_keeps_topic_qos_properties_and_subscription_identifiers(
-    one, writer, connect, durable, back, over, settle, way
+    one, writer, durable, back, over, settle, way
 ):
     client = durable(one, "me", auto_ack=False)
     client.granted("#", qos=1, subscription_id=7, as_published=True)
@@ -137,7 +137,7 @@ def test_after_a_crash_at_most_a_suffix_comes_again(one, connect, durable, back,
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_unsubscribing_leaves_what_is_in_flight(one, flying, connect, back, over, settle, way):
+def test_unsubscribing_leaves_what_is_in_flight(one, flying, back, over, settle, way):
     client, before = flying(5, 3)
     client.unsubscribe("p/#", "s/#")
     settle(way)

@@ -56,7 +56,7 @@ def test_reject_refuses_matching_messages_until_the_subscriber_has_drained(limit
     assert rest(client, writer, "p/a") == [*again]
 
 
-def test_a_refused_message_reaches_nobody_and_other_topics_go_on(limited, connect, dial, durable, back):
+def test_a_refused_message_reaches_nobody_and_other_topics_go_on(limited, connect, durable, back):
     one = limited("reject", max_pending_messages=100)
     subscribed(durable, one, "me", "p/#", "s/#")
     subscribed(durable, one, "other", "q/#")

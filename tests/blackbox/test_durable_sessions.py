@@ -233,7 +233,7 @@ def test_subscription_options_and_identifiers_live_on(brokers, connect, durable,
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_replaced_subscription_lives_on_as_it_was_replaced(brokers, connect, durable, back, over, way):
+def test_a_replaced_subscription_lives_on_as_it_was_replaced(brokers, durable, back, over, way):
     one = brokers()
     client = durable(one, "me")
     client.granted("a", qos=2, no_local=True, subscription_id=1)

@@ -37,9 +37,9 @@ def test_waiting_messages_cost_neither_memory_nor_time_to_start(brokers, durable
     bulk(one.port, TOPICS, range(WARM, COUNT), size=SIZE)
     grown = anonymous_mebibytes(one) - before
     assert one.metrics().sum_like("^rewindmq_dropped_total$") == 0
-    assert grown < 16, f"{grown:.1f} MiB for {(COUNT - WARM) * SIZE >> 20} MiB of waiting payload"
+    assert grown < 8, f"{grown:.1f} MiB for {(COUNT - WARM) * SIZE >> 20} MiB of waiting payload"
     full = seconds_to_start(one)
     assert full < 5 * empty + 3, f"{full:.2f} s, with an empty store {empty:.2f} s"
-    assert anonymous_mebibytes(one) < before + 16
+    assert anonymous_mebibytes(one) < before + 8
     assert one.metrics().sum_like("^rewindmq_dropped_total$") == 0
     assert numbers(back(one, "me").messages(3000)) == [*range(3000)]

@@ -80,6 +80,17 @@ def test_a_will_that_came_due_while_the_broker_was_down_comes_once_at_the_start(
         assert payloads(reader.until("end")) == ["gone"]
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_a_client_that_returns_first_at_the_start_but_too_late_finds_its_will_sent(
+    one, connect, durable, back, over, settle, way
+):
+    lose(one, durable(one, "me", will=will(1)))
+    settle(way)
+    over(one, way, down=1.2)
+    back(one, "me")
+    assert seen(one, connect, back) == ["gone"]
+
+
 @pytest.mark.parametrize("connected", [False, True])
 @pytest.mark.parametrize("way", WAYS)
 def test_a_client_that_returns_in_time_has_no_will_any_more(one, connect, durable, back, over, settle, connected, way):
@@ -109,7 +120,7 @@ def test_a_new_will_takes_the_place_of_the_old_one(one, connect, durable, back, 
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_session_that_ended_while_the_broker_was_down_sends_its_will(one, connect, durable, back, over, settle, way):
+def test_a_session_that_ended_while_the_broker_was_down_sends_its_will(one, durable, back, over, settle, way):
     lose(one, durable(one, "me", session_expiry=2, will=will(1000)))
     settle(way)
     over(one, way, down=2)
@@ -161,7 +172,7 @@ def test_will_of_a_client_that_was_connected_comes_once(
     assert seen(one, connect, back) == []
 
 
-def test_delay_of_a_client_that_was_connected_at_a_crash_runs_from_the_restart(one, durable, back, over):
+def test_delay_of_a_client_that_was_connected_at_a_crash_runs_from_the_restart(one, durable, back):
     durable(one, "me", will=will(2))
     one.kill9()
     restarted = time.monotonic()
