@@ -48,7 +48,7 @@ impl Broker {
         let now = self.clock.now();
         let options = self.link_options(&connect);
         let mut entry = match found {
-            Some(absent) if !connect.clean_start => self.resume(absent, options)?,
+            Some(absent) if !connect.clean_start && !absent.is_over(now) => self.resume(absent, options, now)?,
             found => self.begin(found, &client_id, &outbox, options, now),
         };
         entry.client.assigned_id = assigned_id;
@@ -72,7 +72,7 @@ impl Broker {
     }
 
     /// Continues a session. If its messages in flight cannot be read, it goes on waiting for its client.
-    fn resume(&self, absent: Absent, options: LinkOptions) -> Result<Entry, Refused> {
+    fn resume(&self, absent: Absent, options: LinkOptions, now: Timestamp) -> Result<Entry, Refused> {
         let Absent {
             mut client,
             expires,
@@ -94,8 +94,15 @@ impl Broker {
         for membership in &client.groups {
             membership.group.connect(&client.outbox);
         }
-        // The new connection comes before the will's delay is over: no will [MQTT-3.1.3-9].
-        drop(will);
+        if let Some((due, will)) = will
+            && due <= now
+        {
+            let saved = client.saved_will();
+            let mut turn = std::mem::take(&mut client.turn);
+            self.publish_will(&will, saved, now, &mut turn);
+            client.turn = turn;
+        }
+        // Otherwise the new connection comes before the will's delay is over: no will [MQTT-3.1.3-9].
         Ok(Entry {
             client,
             session_present: true,

@@ -40,6 +40,13 @@ pub(super) struct Absent {
     pub will: Option<(Timestamp, Will)>,
 }
 
+impl Absent {
+    /// Whether it has ended, though nobody has noticed yet.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|at| at <= now)
+    }
+}
+
 /// What a newcomer finds under its client identifier.
 #[derive(Debug)]
 pub(super) enum Found {
