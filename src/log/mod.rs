@@ -42,6 +42,8 @@ mod log_tests;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod model_sessions;
+#[cfg(test)]
 mod model_tests;
 #[cfg(test)]
 mod session_tests;
