@@ -15,6 +15,7 @@ mod recover_sessions;
 mod release;
 mod resolve;
 mod retention;
+mod rows;
 mod scan;
 mod selection;
 mod topics;
