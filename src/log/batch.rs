@@ -5,13 +5,11 @@ use std::sync::Arc;
 
 use super::directory::{Channel, Directory};
 use super::reader::Shared;
+use super::rows;
 use super::upkeep::Flushed;
-use super::{Command, Committed, Keep, LogError, Outcome, Publish, Stored};
-use crate::store::{
-    Changes, ChannelKind, ChannelRow, Marks, RUN_POSITIONS, Record, Table, cursor_key, delete_retained, log_key,
-    put_retained, received_key, session_key, subscription_key, time_key,
-};
-use crate::types::{ChannelId, Message, PacketId, Position, Sequence, SessionId, Timestamp};
+use super::{Command, Committed, Keep, LogError, Outcome, Stored};
+use crate::store::{Changes, ChannelKind, ChannelRow, Marks, RUN_POSITIONS, Record, Table, log_key, time_key};
+use crate::types::{ChannelId, Message, Position, Sequence, Timestamp};
 
 /// What the writer keeps from batch to batch.
 #[derive(Debug)]
@@ -147,94 +145,16 @@ impl Plan {
         progress: &mut Progress,
         directory: &Directory,
     ) -> Outcome {
-        match command {
-            Command::Publish(publish) => return self.publish(publish, time, progress, directory),
-            Command::SaveCursor(record) => {
-                let key = cursor_key(record.id);
-                self.changes.put(Table::Cursors, &key, |out| record.encode(out));
-            }
-            Command::SaveCursorOrigin(id, origin) => {
-                self.changes
-                    .put(Table::Origins, &cursor_key(*id), |out| origin.encode(out));
-            }
-            Command::DeleteCursor(id) => {
-                self.changes.delete(Table::Cursors, &cursor_key(*id));
-                self.changes.delete(Table::Origins, &cursor_key(*id));
-            }
-            Command::SaveSession(_)
-            | Command::DeleteSession { .. }
-            | Command::SaveSubscription(_)
-            | Command::DeleteSubscription(..)
-            | Command::SavePlace(_)
-            | Command::Release(..)
-            | Command::SaveWill(_)
-            | Command::DeleteWill(_)
-            | Command::DeleteRetained(_) => self.keep_rows(command),
-            Command::Trim { .. } | Command::ApplyRetention | Command::Flush => {}
-        }
-        Outcome::Done
-    }
-
-    /// Changes the rows of durable sessions and of retained messages.
-    fn keep_rows(&mut self, command: &Command) {
-        let changes = &mut self.changes;
-        match command {
-            Command::SaveSession(record) => {
-                changes.put(Table::Sessions, &session_key(record.id), |out| record.encode(out));
-            }
-            Command::DeleteSession {
-                id,
-                subscriptions,
-                received,
-            } => delete_session(*id, subscriptions, received, changes),
-            Command::SaveSubscription(record) => {
-                let key = subscription_key(record.session, record.number);
-                changes.put(Table::Subscriptions, &key, |out| record.encode(out));
-            }
-            Command::DeleteSubscription(session, number) => {
-                changes.delete(Table::Subscriptions, &subscription_key(*session, *number));
-            }
-            Command::SavePlace(record) => {
-                changes.put(Table::Places, &session_key(record.session), |out| record.encode(out));
-            }
-            Command::Release(session, packet_id) => {
-                changes.delete(Table::Received, &received_key(*session, *packet_id));
-            }
-            Command::SaveWill(record) => {
-                changes.put(Table::Wills, &session_key(record.session), |out| record.encode(out));
-            }
-            Command::DeleteWill(session) => changes.delete(Table::Wills, &session_key(*session)),
-            Command::DeleteRetained(topic) => delete_retained(topic.as_bytes(), changes),
-            _ => {}
-        }
-    }
-
-    fn publish(
-        &mut self,
-        publish: &Publish,
-        time: Timestamp,
-        progress: &mut Progress,
-        directory: &Directory,
-    ) -> Outcome {
-        let Publish { message, .. } = publish;
-        if publish.retain && message.payload().is_empty() {
-            delete_retained(message.topic_bytes(), &mut self.changes);
-        } else if publish.retain {
-            put_retained(message, &mut self.changes);
-        }
-        if let Some((session, packet_id)) = publish.received {
-            self.changes
-                .put(Table::Received, &received_key(session, packet_id), |_| {});
-        }
-        if let Some(session) = publish.will_of {
-            self.changes.delete(Table::Wills, &session_key(session));
-        }
+        rows::change(command, &mut self.changes);
+        let Command::Publish(publish) = command else {
+            return Outcome::Done;
+        };
         let kind = match publish.keep {
             Keep::Event => ChannelKind::Event,
             Keep::Held => ChannelKind::Held,
             Keep::Nothing => return Outcome::Forwarded,
         };
-        Outcome::Stored(self.append(kind, message, time, progress, directory))
+        Outcome::Stored(self.append(kind, &publish.message, time, progress, directory))
     }
 
     fn append(
@@ -321,18 +241,5 @@ impl Plan {
         progress.marks = self.marks;
         progress.last_time_row = self.last_time_row;
         shared.set_watermark(self.marks.last);
-    }
-}
-
-/// Deletes every row of a session; of those it can have several of, the ones named.
-fn delete_session(id: SessionId, subscriptions: &[u32], received: &[PacketId], changes: &mut Changes) {
-    for table in [Table::Sessions, Table::Places, Table::Wills] {
-        changes.delete(table, &session_key(id));
-    }
-    for number in subscriptions {
-        changes.delete(Table::Subscriptions, &subscription_key(id, *number));
-    }
-    for packet_id in received {
-        changes.delete(Table::Received, &received_key(id, *packet_id));
     }
 }

@@ -12,8 +12,10 @@ mod order;
 mod reader;
 mod recover;
 mod recover_sessions;
+mod release;
 mod resolve;
 mod retention;
+mod rows;
 mod scan;
 mod selection;
 mod topics;
@@ -35,11 +37,17 @@ pub use resolve::StartAt;
 pub use scan::Scan;
 
 #[cfg(test)]
+mod held_tests;
+#[cfg(test)]
 mod log_tests;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod model_sessions;
+#[cfg(test)]
 mod model_tests;
+#[cfg(test)]
+mod session_tests;
 #[cfg(test)]
 mod speed_tests;
 #[cfg(test)]

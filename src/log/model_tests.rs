@@ -1,4 +1,5 @@
-//! Random operations against a naive model: in memory and on disk, with restarts, crashes and failing writes.
+//! Random operations against a naive model: in memory and on disk, with restarts, crashes and failing writes. Those on
+//! durable sessions are in `model_sessions`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,28 +10,33 @@ use fastrand::Rng;
 use super::index::View;
 use super::merge::Merge;
 use super::model::{Kept, Model, seen, wanted};
-use super::testing::{Bench, Filter, append, keeping, options, read};
+use super::model_sessions::SessionHolds;
+use super::testing::{Bench, Filter, append, keeping, message, options, read_scan};
 use super::*;
 use crate::store::{FailingStore, Fault, LmdbOptions, LmdbStore, MemoryStore, Store};
 use crate::types::{ChannelId, Clock, CursorId, Position, Sequence, Timestamp};
 
 /// What a log says it has, in the model's terms.
 fn dump(bench: &Bench, cursors: &BTreeMap<u64, (CursorRecord, Option<Origin>)>, model: &Model) -> Model {
-    let events: Vec<_> = read(&bench.reader, &Filter::all(), Position(0))
-        .iter()
-        .map(seen)
-        .collect();
-    let channels = bench.reader.channels();
-    for stats in &channels {
-        let kept = events.iter().filter(|kept| kept.topic == *stats.topic).count();
-        assert_eq!(stats.count, kept as u64, "{stats:?}");
-        assert_eq!(stats.bytes == 0, kept == 0, "{stats:?}");
+    let scan = bench.reader.scan_kept(Arc::new(Filter::all()), Position(0));
+    let records: Vec<_> = read_scan(&bench.reader, scan).iter().map(seen).collect();
+    let mut next = BTreeMap::new();
+    for (_, channel) in bench.reader.shared.directory().iter() {
+        let held = channel.kind == ChannelKind::Held;
+        let of_channel = |kept: &&Kept| kept.held == held && kept.topic == *channel.topic;
+        let kept = records.iter().filter(of_channel).count();
+        assert_eq!(channel.count(), kept as u64, "{channel:?}");
+        assert_eq!(channel.bytes == 0, kept == 0, "{channel:?}");
+        next.insert((held, channel.topic.to_string()), channel.next.0);
     }
+    let sessions = bench.recovered.sessions.iter();
+    let retained = bench.recovered.retained.iter();
     Model {
-        events,
-        next: channels
-            .iter()
-            .map(|stats| (stats.topic.to_string(), stats.next.0))
+        records,
+        next,
+        sessions: sessions.map(|found| (found.record.id.0, found.clone())).collect(),
+        retained: retained
+            .map(|found| (found.topic().to_owned(), found.clone()))
             .collect(),
         last: bench.reader.watermark().0,
         // Not visible from outside; the next append shows it.
@@ -42,27 +48,31 @@ fn dump(bench: &Bench, cursors: &BTreeMap<u64, (CursorRecord, Option<Origin>)>, 
 /// Closes a store and opens what it leaves behind.
 type Reopen = Box<dyn Fn(Arc<dyn Store>) -> Arc<dyn Store>>;
 
-struct World {
-    rng: Rng,
-    clock: Clock,
+pub(crate) struct World {
+    pub(crate) rng: Rng,
+    pub(crate) clock: Clock,
     inner: Arc<dyn Store>,
     reopen: Reopen,
     store: Arc<FailingStore>,
-    bench: Bench,
-    model: Model,
+    pub(crate) bench: Bench,
+    pub(crate) model: Model,
     /// The model after every operation since all was known to be durable.
     versions: Vec<Model>,
-    armed: bool,
+    pub(crate) armed: bool,
     options: LogOptions,
+    pub(crate) holds: Arc<SessionHolds>,
 }
 
 impl World {
     fn new(seed: u64, inner: Arc<dyn Store>, reopen: Reopen) -> Self {
         let mut rng = Rng::with_seed(seed);
         let clock = Clock::manual(Timestamp(1_000_000));
+        let holds = Arc::new(SessionHolds::default());
         let options = LogOptions {
             checkpoint_records: rng.u64(20..2_000),
             retention_interval: Duration::from_secs(3600 * 24 * 365),
+            holds: holds.clone(),
+            release_interval: Duration::from_secs(3600 * 24 * 365),
             ..options(&clock)
         };
         let store = Arc::new(FailingStore::new(inner.clone()));
@@ -78,11 +88,12 @@ impl World {
             versions: vec![Model::default()],
             armed: false,
             options,
+            holds,
         }
     }
 
     fn step(&mut self) {
-        match self.rng.u32(0..100) {
+        match self.rng.u32(0..140) {
             0..40 => self.append(),
             40..48 => self.trim(),
             48..52 if !self.armed => self.retain(),
@@ -95,6 +106,9 @@ impl World {
             90..93 if !self.armed => self.restart(),
             93..95 if !self.armed => self.arm(),
             95..100 if self.armed => self.crash(),
+            100..125 => self.change_session(),
+            125..135 => self.release(),
+            135..140 => self.check_backlog(),
             _ => self.move_clock(),
         }
         if !self.store.is_frozen() {
@@ -111,7 +125,7 @@ impl World {
         }
     }
 
-    fn topic(&mut self) -> String {
+    pub(crate) fn topic(&mut self) -> String {
         // Most events go to one channel, so that the others are few among many.
         match self.rng.u32(0..20) {
             0..14 => "a/hot".to_owned(),
@@ -120,24 +134,31 @@ impl World {
         }
     }
 
-    fn batch(&mut self) -> Vec<(String, String)> {
+    fn batch(&mut self) -> Vec<Publish> {
         let most = if self.rng.bool() { 8 } else { 300 };
         (0..self.rng.usize(1..most))
-            .map(|n| (self.topic(), format!("{n}-{}", self.rng.u32(..))))
+            .map(|n| {
+                let message = message(&self.topic(), &format!("{n}-{}", self.rng.u32(..)));
+                match self.rng.u32(0..10) {
+                    0..4 => Publish::held(message),
+                    _ => Publish::event(message),
+                }
+            })
             .collect()
     }
 
     fn append(&mut self) {
-        let batch = self.batch();
-        let commands = batch.iter().map(|(topic, payload)| append(topic, payload)).collect();
-        let outcomes = self.bench.run(commands);
+        let mut batch = self.batch();
+        batch.iter_mut().for_each(|publish| self.add_extras(publish));
+        let outcomes = self.bench.run(batch.iter().cloned().map(Command::Publish).collect());
         let now = self.clock.now();
-        for ((topic, payload), outcome) in batch.iter().zip(outcomes) {
-            let Ok(Outcome::Stored(stored)) = outcome else {
-                panic!("{outcome:?}")
+        for (publish, outcome) in batch.iter().zip(outcomes) {
+            let place = match outcome {
+                Ok(Outcome::Stored(stored)) => Some((stored.position.0, stored.sequence.0, stored.time.0)),
+                Ok(Outcome::Forwarded) => None,
+                other => panic!("{other:?}"),
             };
-            let place = (stored.position.0, stored.sequence.0, stored.time.0);
-            assert_eq!(place, self.model.append(topic, payload, now), "sequences are dense");
+            assert_eq!(place, self.model.publish(publish, now), "sequences are dense");
         }
     }
 
@@ -146,7 +167,7 @@ impl World {
         let Some(channel) = self.bench.reader.find_channel(&topic) else {
             return;
         };
-        let next = self.model.next[&topic];
+        let next = self.model.next[&(false, topic.clone())];
         let through = self.rng.u64(0..next + 2);
         let through = through.min(if self.rng.bool() { next } else { next / 2 });
         let filter = Filter::exact(&topic);
@@ -168,10 +189,11 @@ impl World {
             max_bytes: None,
         };
         self.bench.log.set_retention(keeping(retention));
-        assert_eq!(self.bench.run_one(Command::ApplyRetention), Ok(Outcome::Done));
+        self.apply_retention();
         // A clock that is set back has the log sweep on its own.
         self.bench.log.set_retention(keeping(Retention::default()));
         self.model.retain(retention, self.clock.now());
+        self.model.release();
     }
 
     fn save_cursor(&mut self) {
@@ -208,7 +230,7 @@ impl World {
         self.model.cursors.remove(&id);
     }
 
-    fn filter(&mut self) -> Filter {
+    pub(crate) fn filter(&mut self) -> Filter {
         match self.rng.u32(0..4) {
             0 => Filter::all(),
             1 => Filter::Prefix("a/".into()),
@@ -217,10 +239,9 @@ impl World {
         }
     }
 
-    fn scan(&mut self, filter: &Filter, after: Position, admit: &dyn Fn(&Kept) -> bool) -> Vec<Kept> {
-        let mut scan = self.bench.reader.scan(Arc::new(filter.clone()), after);
+    fn scan(&mut self, mut scan: Scan, admit: &dyn Fn(&Kept) -> bool) -> Vec<Kept> {
         let mut out = Vec::new();
-        let topics: BTreeMap<ChannelId, String> = self.topics();
+        let topic = |channel| self.bench.reader.channel_topic(channel).unwrap().to_string();
         loop {
             let (records, bytes) = match self.rng.bool() {
                 true => (self.rng.usize(1..20), 1 << 20),
@@ -229,8 +250,9 @@ impl World {
             let had = out.len();
             let mut admit = |position: Position, channel: ChannelId, sequence: Sequence| {
                 admit(&Kept {
+                    held: false,
                     position: position.0,
-                    topic: topics[&channel].clone(),
+                    topic: topic(channel),
                     sequence: sequence.0,
                     time: 0,
                     payload: String::new(),
@@ -244,9 +266,9 @@ impl World {
         }
     }
 
-    fn topics(&self) -> BTreeMap<ChannelId, String> {
+    fn channels(&self) -> BTreeMap<String, ChannelId> {
         let channels = self.bench.reader.channels().into_iter();
-        channels.map(|stats| (stats.channel, stats.topic.to_string())).collect()
+        channels.map(|stats| (stats.topic.to_string(), stats.channel)).collect()
     }
 
     fn check_scan(&mut self) {
@@ -257,8 +279,14 @@ impl World {
         let after = self.rng.u64(0..self.model.last + 2);
         let odd = self.rng.bool();
         let admit = |kept: &Kept| !odd || kept.sequence % 2 == 1;
-        let got = self.scan(&filter, Position(after), &admit);
-        let wanted = self.model.matching(&filter);
+        let (reader, boxed) = (&self.bench.reader, Arc::new(filter.clone()));
+        let held_too = self.rng.bool();
+        let scan = match held_too {
+            true => reader.scan_kept(boxed, Position(after)),
+            false => reader.scan(boxed, Position(after)),
+        };
+        let got = self.scan(scan, &admit);
+        let wanted = self.model.kept(&filter).filter(|kept| held_too || !kept.held);
         let wanted: Vec<_> = wanted
             .filter(|kept| kept.position > after && admit(kept))
             .cloned()
@@ -295,7 +323,7 @@ impl World {
             .unwrap();
         let wanted = self
             .model
-            .matching(filter)
+            .kept(filter)
             .filter(|kept| kept.position > after.0 && kept.position <= until.0);
         let wanted: Vec<_> = wanted.map(|kept| (kept.position, kept.sequence)).collect();
         assert_eq!(got, wanted, "{filter:?} after {after} until {until}");
@@ -323,10 +351,11 @@ impl World {
         self.check_pending(&filter, &origin);
         let before = self.model.last;
         self.append();
-        let topics: BTreeMap<String, ChannelId> = self.topics().into_iter().map(|(id, topic)| (topic, id)).collect();
-        let after = Position(origin.first.0 - 1);
+        let topics = self.channels();
+        let scan = Arc::new(filter.clone());
+        let scan = self.bench.reader.scan(scan, Position(origin.first.0 - 1));
         let admit = |kept: &Kept| origin.admits(Position(kept.position), topics[&kept.topic], Sequence(kept.sequence));
-        let got = self.scan(&filter, after, &admit);
+        let got = self.scan(scan, &admit);
         let got: Vec<_> = got.into_iter().filter(deliverable).collect();
         let live = self.model.matching(&filter).filter(|kept| kept.position > before);
         let wanted: Vec<_> = wanted.into_iter().chain(live.cloned()).filter(deliverable).collect();
@@ -336,7 +365,7 @@ impl World {
 
     fn check_pending(&mut self, filter: &Filter, origin: &Origin) {
         let floor = Position(self.rng.u64(0..self.model.last + 2));
-        let topics: BTreeMap<String, ChannelId> = self.topics().into_iter().map(|(id, topic)| (topic, id)).collect();
+        let topics = self.channels();
         let waits = |kept: &&Kept| {
             let position = Position(kept.position);
             position > floor && origin.admits(position, topics[&kept.topic], Sequence(kept.sequence))
@@ -350,7 +379,7 @@ impl World {
     fn refuse_full(&mut self) {
         self.store.fail_write(1, Fault::Full);
         let batch = self.batch();
-        let mut commands: Vec<_> = batch.iter().map(|(topic, payload)| append(topic, payload)).collect();
+        let mut commands: Vec<_> = batch.into_iter().map(Command::Publish).collect();
         commands.push(Command::DeleteCursor(CursorId(1)));
         let mut outcomes = self.bench.run(commands);
         assert_eq!(outcomes.pop(), Some(Ok(Outcome::Done)));
@@ -367,6 +396,11 @@ impl World {
         assert_eq!(refused, Err(LogError::Poisoned));
         self.check_scan();
         self.restart();
+    }
+
+    /// Whether the model knows of writes that the store has lost.
+    pub(crate) fn is_ahead(&self) -> bool {
+        self.store.is_frozen()
     }
 
     fn arm(&mut self) {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::testing::{Filter, append};
+use super::testing::{Filter, append, hold};
 use super::*;
-use crate::store::{LmdbOptions, LmdbStore, Store};
-use crate::types::Position;
+use crate::store::{FailingStore, LmdbOptions, LmdbStore, Store};
+use crate::types::{ChannelId, Position};
 
 const MESSAGES: u64 = 1_000_000;
 const CHANNELS: u64 = 10_000;
@@ -32,7 +32,7 @@ fn report(what: &str, count: u64, started: Instant, before: Duration) {
     );
 }
 
-fn store_all(store: Arc<dyn Store>, batch: usize) -> LogReader {
+fn store_all(store: Arc<dyn Store>, batch: usize, options: LogOptions, command: fn(&str, &str) -> Command) -> Log<u32> {
     let count = Arc::new(AtomicU64::new(0));
     let sink = {
         let count = count.clone();
@@ -43,13 +43,13 @@ fn store_all(store: Arc<dyn Store>, batch: usize) -> LogReader {
     };
     let options = LogOptions {
         max_batch_records: batch,
-        ..LogOptions::default()
+        ..options
     };
     let (log, _) = Log::open(store, options, Arc::new(()), Box::new(sink)).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let payload = "x".repeat(256);
     let messages: Vec<_> = (0..CHANNELS)
-        .map(|n| append(&format!("plant/{}/sensor/{n}", n % 100), &payload))
+        .map(|n| command(&format!("plant/{}/sensor/{n}", n % 100), &payload))
         .collect();
     let (started, before) = (Instant::now(), cpu());
     for _ in 0..MESSAGES / batch as u64 {
@@ -64,10 +64,18 @@ fn store_all(store: Arc<dyn Store>, batch: usize) -> LogReader {
         std::thread::yield_now();
     }
     report(&format!("store, batches of {batch}"), MESSAGES, started, before);
+    log
+}
+
+fn open(folder: &tempfile::TempDir) -> Arc<LmdbStore> {
+    Arc::new(LmdbStore::open(folder.path(), &LmdbOptions::default()).unwrap())
+}
+
+fn start(folder: &tempfile::TempDir) {
     let (started, before) = (Instant::now(), cpu());
-    log.close();
-    report("checkpoint at the end, per channel", CHANNELS, started, before);
-    log.reader()
+    let ready = Log::<u32>::open(open(folder), LogOptions::default(), Arc::new(()), Box::new(|_| {}));
+    ready.unwrap();
+    report("start and end", 1, started, before);
 }
 
 fn read_all(reader: &LogReader, filter: Filter) {
@@ -92,17 +100,77 @@ fn read_all(reader: &LogReader, filter: Filter) {
 fn what_an_event_costs() {
     for batch in [100, 1_000, 10_000] {
         let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(LmdbStore::open(folder.path(), &LmdbOptions::default()).unwrap());
-        let reader = store_all(store.clone(), batch);
+        let store = open(&folder);
+        let log = store_all(store.clone(), batch, LogOptions::default(), append);
+        let (started, before) = (Instant::now(), cpu());
+        log.close();
+        report("checkpoint at the end, per channel", CHANNELS, started, before);
         println!("used {} MiB", store.used_bytes().unwrap() >> 20);
+        let reader = log.reader();
         read_all(&reader, Filter::all());
         read_all(&reader, Filter::Prefix("plant/7/".into()));
         read_all(&reader, Filter::exact("plant/7/sensor/7"));
-        drop((reader, store));
-        let (started, before) = (Instant::now(), cpu());
-        let store = Arc::new(LmdbStore::open(folder.path(), &LmdbOptions::default()).unwrap());
-        let ready = Log::<u32>::open(store, LogOptions::default(), Arc::new(()), Box::new(|_| {}));
-        ready.unwrap();
-        report("start", 1, started, before);
+        drop((log, reader, store));
+        start(&folder);
+    }
+}
+
+/// A session that does not come on, so that nothing held may go.
+struct Blocked;
+
+impl Holds for Blocked {
+    fn passed(&self, _: ChannelId, _: &str, _: ChannelKind) -> Option<Position> {
+        None
+    }
+}
+
+#[test]
+#[ignore = "measures; takes long"]
+fn what_a_held_record_costs() {
+    for (batch, checkpoint_records) in [(100, 0), (1_000, 0), (10_000, 0), (1_000, 250_000), (1_000, 100_000)] {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = open(&folder);
+        let store = Arc::new(FailingStore::new(inner.clone()));
+        let options = LogOptions {
+            holds: Arc::new(Blocked),
+            checkpoint_records: if checkpoint_records == 0 {
+                u64::MAX
+            } else {
+                checkpoint_records
+            },
+            ..LogOptions::default()
+        };
+        println!("a checkpoint after {checkpoint_records} records (0: none)");
+        let log = store_all(store.clone(), batch, options, hold);
+        let reader = log.reader();
+        let mut release = release::Release::new(Arc::new(Blocked));
+        for walk in ["first", "second", "third"] {
+            let started = Instant::now();
+            let mut cuts = Vec::new();
+            release.begin();
+            while release.is_walking() {
+                release.step(&reader.shared, &mut cuts).unwrap();
+            }
+            println!("{walk} walk over {CHANNELS} blocked channels: {:?}", started.elapsed());
+        }
+        for after in [MESSAGES / 2, MESSAGES - 1_000] {
+            let started = Instant::now();
+            let backlog = reader.backlog(&Filter::all(), Position(after)).unwrap();
+            println!(
+                "a backlog of {} in {CHANNELS} channels: {:?}",
+                backlog.records,
+                started.elapsed()
+            );
+        }
+        let limits = BacklogLimits {
+            max_records: Some(MESSAGES / 3),
+            ..BacklogLimits::default()
+        };
+        let started = Instant::now();
+        let cut = reader.cut_point(&Filter::all(), Position(0), &limits).unwrap();
+        println!("its cut point {cut}: {:?}", started.elapsed());
+        store.freeze_from(1);
+        drop((reader, log, store, inner));
+        start(&folder);
     }
 }

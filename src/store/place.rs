@@ -211,6 +211,8 @@ mod tests {
     use super::*;
     use crate::store::message::tests::{assert_no_panic, assert_only_whole, message};
     use crate::store::session_key;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     fn in_flight(packet_id: u16, from: InFlightFrom) -> InFlightRecord {
         InFlightRecord {
@@ -279,6 +281,39 @@ mod tests {
         let sent = (0..1_000).map(|n| in_flight(n + 1, InFlightFrom::Session(Position(first + 3 * u64::from(n)))));
         let value = encode(&place(sent.collect()));
         assert!(value.len() < 3_100, "{}", value.len());
+    }
+
+    proptest! {
+        #[test]
+        fn any_place_comes_back(
+            floor: u64,
+            sent: u64,
+            last_packet_id: u16,
+            flights in vec((1u16.., 0..4u8, any::<u64>(), any::<u32>(), any::<bool>(), 0..3u8), 0..40),
+        ) {
+            let in_flight = flights.into_iter().map(|(packet_id, from, position, number, flag, qos)| {
+                let from = match from {
+                    0 => InFlightFrom::Session(Position(position)),
+                    1 => InFlightFrom::Replay(number, Position(position)),
+                    2 => InFlightFrom::Own(Some(Box::new(message("t/1")))),
+                    _ => InFlightFrom::Own(None),
+                };
+                InFlightRecord {
+                    qos: QoS::from_bits(qos).unwrap(),
+                    retain: flag,
+                    completing: !flag,
+                    subscription_ids: vec![number; usize::from(qos)],
+                    ..in_flight(packet_id, from)
+                }
+            });
+            let record = PlaceRecord {
+                floor: Position(floor),
+                sent: Position(sent),
+                last_packet_id,
+                ..place(in_flight.collect())
+            };
+            prop_assert_eq!(decode(&encode(&record)).unwrap(), record);
+        }
     }
 
     #[test]
