@@ -28,16 +28,16 @@ impl Dispatcher {
         let Committed { tag, command, outcome } = committed;
         let turn = &mut self.turn;
         match (command, outcome) {
-            (Command::Append(message), Ok(Outcome::Stored(stored))) => {
-                let outcome = broker.publish_now(&message, Some(stored), turn);
+            (Command::Publish(publish), Ok(Outcome::Stored(stored))) => {
+                let outcome = broker.publish_now(&publish.message, Some(stored), turn);
                 reply(tag, outcome, turn);
             }
-            (Command::Append(_), Err(fault)) => {
+            (Command::Publish(_), Err(fault)) => {
                 broker.metrics.dropped.of(DropReason::StoreRefused).increment(1);
                 reply(tag, refusal(&fault), turn);
             }
-            (Command::Forward(message), _) => {
-                let outcome = broker.publish_now(&message, None, turn);
+            (Command::Publish(publish), Ok(_)) => {
+                let outcome = broker.publish_now(&publish.message, None, turn);
                 reply(tag, outcome, turn);
             }
             (_, outcome) => {

@@ -8,7 +8,7 @@ use super::turn::Turn;
 use super::will::Will;
 use super::{Broker, LogTag};
 use crate::codec;
-use crate::log::{Command, Stored};
+use crate::log::{Command, Publish, Stored};
 use crate::metrics::DropReason;
 use crate::router::RetainedChange;
 use crate::session::{Fault, Incoming, PublishOutcome, PublishToken};
@@ -51,7 +51,7 @@ impl Broker {
         let message = will.message(topic, now);
         let asked = codec::user_properties(message.properties()).any(|property| property == ("store", "true"));
         if self.rules.decide(topic, asked | asked_by_topic) == Keep::Yes {
-            turn.submit(Command::Append(message), LogTag::None);
+            turn.submit(Command::Publish(Publish::event(message)), LogTag::None);
         } else {
             self.publish_now(&message, None, turn);
         }
@@ -113,14 +113,14 @@ impl Broker {
         let keep = keep == Keep::Yes;
         if keep || client.commits_awaited > 0 {
             // What comes after a stored message takes the same way, so that the order holds [MQTT-4.6.0-6].
-            let command = if keep {
-                Command::Append(message)
+            let publish = if keep {
+                Publish::event(message)
             } else {
-                Command::Forward(message)
+                Publish::passing(message)
             };
             client.commits_awaited += 1;
             let tag = LogTag::Publish(client.outbox.clone(), token);
-            client.turn.submit(command, tag);
+            client.turn.submit(Command::Publish(publish), tag);
             return Ok(());
         }
         let outcome = self.publish_now(&message, None, &mut client.turn);

@@ -6,18 +6,19 @@ use std::sync::Arc;
 use super::directory::{Channel, Directory};
 use super::reader::Shared;
 use super::upkeep::Flushed;
-use super::{Command, Committed, LogError, Outcome, Stored};
+use super::{Command, Committed, Keep, LogError, Outcome, Publish, Stored};
 use crate::store::{
-    Changes, ChannelKind, ChannelRow, Marks, RUN_POSITIONS, Record, Table, cursor_key, log_key, time_key,
+    Changes, ChannelKind, ChannelRow, Marks, RUN_POSITIONS, Record, Table, cursor_key, delete_retained, log_key,
+    put_retained, received_key, session_key, subscription_key, time_key,
 };
-use crate::types::{ChannelId, Message, Position, Sequence, Timestamp};
+use crate::types::{ChannelId, Message, PacketId, Position, Sequence, SessionId, Timestamp};
 
 /// What the writer keeps from batch to batch.
 #[derive(Debug)]
 pub(crate) struct Progress {
     pub(crate) marks: Marks,
     pub(crate) last_time_row: Option<Timestamp>,
-    /// For each channel how many events the batch of this number stores in it.
+    /// For each channel how many records the batch of this number stores in it.
     counts: Vec<(u64, u64)>,
     batch: u64,
 }
@@ -27,13 +28,14 @@ pub(crate) struct Progress {
 pub(crate) struct Plan {
     pub(crate) changes: Changes,
     appended: Vec<Appended>,
-    births: Vec<Arc<str>>,
-    born: HashMap<Arc<str>, ChannelId, ahash::RandomState>,
+    births: Vec<(ChannelKind, Arc<str>)>,
+    /// The channels of each kind that are among the births.
+    born: [HashMap<Arc<str>, ChannelId, ahash::RandomState>; 2],
     pub(crate) flushed: Vec<Flushed>,
     pub(crate) marks: Marks,
     last_time_row: Option<Timestamp>,
     pub(crate) record_bytes: usize,
-    /// Events refused because there is no room.
+    /// Messages refused because there is no room.
     pub(crate) refused: usize,
 }
 
@@ -47,7 +49,7 @@ struct Appended {
 /// What a batch may do.
 #[derive(Clone, Debug)]
 pub(crate) struct Permit {
-    /// Why no event may be stored, if so.
+    /// Why nothing may be stored that takes room, if so.
     pub(crate) refuse_appends: Option<LogError>,
     /// Why nothing may be written, if so.
     pub(crate) refuse_writes: Option<LogError>,
@@ -67,7 +69,7 @@ impl Progress {
         }
     }
 
-    /// Counts one more event of a channel in this batch and returns how many there were before it.
+    /// Counts one more record of a channel in this batch and returns how many there were before it.
     fn count(&mut self, channel: ChannelId) -> u64 {
         let at = channel.0 as usize;
         if at >= self.counts.len() {
@@ -88,14 +90,14 @@ impl Plan {
         self.changes.clear();
         self.appended.clear();
         self.births.clear();
-        self.born.clear();
+        self.born.iter_mut().for_each(HashMap::clear);
         self.flushed.clear();
         self.record_bytes = 0;
         self.refused = 0;
     }
 
-    /// How many events it stores.
-    pub(crate) fn events(&self) -> usize {
+    /// How many records it stores.
+    pub(crate) fn records(&self) -> usize {
         self.appended.len()
     }
 
@@ -112,9 +114,9 @@ impl Plan {
         self.last_time_row = progress.last_time_row;
         let time = permit.now.max(progress.marks.last_time);
         for entry in commands {
-            let refused = match entry.command {
-                Command::Forward(_) => None,
-                Command::Append(_) => self.refuses_append(permit),
+            let refused = match &entry.command {
+                command if command.only_passes() => None,
+                command if command.needs_room() => self.refuses_append(permit),
                 _ => permit.refuse_writes.clone(),
             };
             self.refused += usize::from(refused == Some(LogError::Full));
@@ -146,10 +148,7 @@ impl Plan {
         directory: &Directory,
     ) -> Outcome {
         match command {
-            Command::Append(message) => {
-                return Outcome::Stored(self.append(message, time, progress, directory));
-            }
-            Command::Forward(_) => return Outcome::Forwarded,
+            Command::Publish(publish) => return self.publish(publish, time, progress, directory),
             Command::SaveCursor(record) => {
                 let key = cursor_key(record.id);
                 self.changes.put(Table::Cursors, &key, |out| record.encode(out));
@@ -162,21 +161,98 @@ impl Plan {
                 self.changes.delete(Table::Cursors, &cursor_key(*id));
                 self.changes.delete(Table::Origins, &cursor_key(*id));
             }
+            Command::SaveSession(_)
+            | Command::DeleteSession { .. }
+            | Command::SaveSubscription(_)
+            | Command::DeleteSubscription(..)
+            | Command::SavePlace(_)
+            | Command::Release(..)
+            | Command::SaveWill(_)
+            | Command::DeleteWill(_)
+            | Command::DeleteRetained(_) => self.keep_rows(command),
             Command::Trim { .. } | Command::ApplyRetention | Command::Flush => {}
         }
         Outcome::Done
     }
 
-    fn append(&mut self, message: &Message, time: Timestamp, progress: &mut Progress, directory: &Directory) -> Stored {
-        let topic = message.topic_bytes();
-        let known = directory.find(ChannelKind::Event, topic);
-        let channel = known.unwrap_or_else(|| self.birth(message.topic(), directory));
+    /// Changes the rows of durable sessions and of retained messages.
+    fn keep_rows(&mut self, command: &Command) {
+        let changes = &mut self.changes;
+        match command {
+            Command::SaveSession(record) => {
+                changes.put(Table::Sessions, &session_key(record.id), |out| record.encode(out));
+            }
+            Command::DeleteSession {
+                id,
+                subscriptions,
+                received,
+            } => delete_session(*id, subscriptions, received, changes),
+            Command::SaveSubscription(record) => {
+                let key = subscription_key(record.session, record.number);
+                changes.put(Table::Subscriptions, &key, |out| record.encode(out));
+            }
+            Command::DeleteSubscription(session, number) => {
+                changes.delete(Table::Subscriptions, &subscription_key(*session, *number));
+            }
+            Command::SavePlace(record) => {
+                changes.put(Table::Places, &session_key(record.session), |out| record.encode(out));
+            }
+            Command::Release(session, packet_id) => {
+                changes.delete(Table::Received, &received_key(*session, *packet_id));
+            }
+            Command::SaveWill(record) => {
+                changes.put(Table::Wills, &session_key(record.session), |out| record.encode(out));
+            }
+            Command::DeleteWill(session) => changes.delete(Table::Wills, &session_key(*session)),
+            Command::DeleteRetained(topic) => delete_retained(topic.as_bytes(), changes),
+            _ => {}
+        }
+    }
+
+    fn publish(
+        &mut self,
+        publish: &Publish,
+        time: Timestamp,
+        progress: &mut Progress,
+        directory: &Directory,
+    ) -> Outcome {
+        let Publish { message, .. } = publish;
+        if publish.retain && message.payload().is_empty() {
+            delete_retained(message.topic_bytes(), &mut self.changes);
+        } else if publish.retain {
+            put_retained(message, &mut self.changes);
+        }
+        if let Some((session, packet_id)) = publish.received {
+            self.changes
+                .put(Table::Received, &received_key(session, packet_id), |_| {});
+        }
+        if let Some(session) = publish.will_of {
+            self.changes.delete(Table::Wills, &session_key(session));
+        }
+        let kind = match publish.keep {
+            Keep::Event => ChannelKind::Event,
+            Keep::Held => ChannelKind::Held,
+            Keep::Nothing => return Outcome::Forwarded,
+        };
+        Outcome::Stored(self.append(kind, message, time, progress, directory))
+    }
+
+    fn append(
+        &mut self,
+        kind: ChannelKind,
+        message: &Message,
+        time: Timestamp,
+        progress: &mut Progress,
+        directory: &Directory,
+    ) -> Stored {
+        let known = directory.find(kind, message.topic_bytes());
+        let channel = known.unwrap_or_else(|| self.birth(kind, message.topic(), directory));
         let next = directory.channel(channel).map_or(Sequence(1), |found| found.next);
         let sequence = Sequence(next.0 + progress.count(channel));
         let position = self.marks.last.next();
         self.marks.last = position;
         let bytes = self.changes.append(Table::Log, &log_key(position), |out| {
-            Record::encode(message, ChannelKind::Event, channel, sequence, time, out);
+            Record::encode(message, kind, channel, sequence, time, out);
         });
         self.record_bytes += bytes;
         self.appended.push(Appended {
@@ -192,13 +268,14 @@ impl Plan {
         }
     }
 
-    fn birth(&mut self, topic: &str, directory: &Directory) -> ChannelId {
-        if let Some(id) = self.born.get(topic) {
+    fn birth(&mut self, kind: ChannelKind, topic: &str, directory: &Directory) -> ChannelId {
+        let born = &mut self.born[kind as usize - 1];
+        if let Some(id) = born.get(topic) {
             return *id;
         }
         let id = ChannelId(directory.next_id().0 + self.births.len() as u32);
         let row = ChannelRow {
-            kind: ChannelKind::Event,
+            kind,
             next: Sequence(1),
             first_kept: Sequence(1),
             bytes: 0,
@@ -207,8 +284,8 @@ impl Plan {
         };
         row.put(id, &mut self.changes);
         let topic: Arc<str> = topic.into();
-        self.births.push(topic.clone());
-        self.born.insert(topic, id);
+        self.births.push((kind, topic.clone()));
+        born.insert(topic, id);
         id
     }
 
@@ -225,9 +302,9 @@ impl Plan {
     /// The changes are durable: makes them visible. `full` gets the channels whose tail holds a run or more.
     pub(crate) fn apply(&mut self, progress: &mut Progress, shared: &Shared, full: &mut Vec<ChannelId>) {
         let mut directory = shared.directory_mut();
-        for topic in self.births.drain(..) {
-            let id = directory.insert(Channel::new(ChannelKind::Event, topic.clone()));
-            shared.topics.insert(id, topic);
+        for (kind, topic) in self.births.drain(..) {
+            let id = directory.insert(Channel::new(kind, topic.clone()));
+            shared.topics.insert(id, kind, topic);
         }
         for flushed in &self.flushed {
             flushed.apply(&mut directory);
@@ -244,5 +321,18 @@ impl Plan {
         progress.marks = self.marks;
         progress.last_time_row = self.last_time_row;
         shared.set_watermark(self.marks.last);
+    }
+}
+
+/// Deletes every row of a session; of those it can have several of, the ones named.
+fn delete_session(id: SessionId, subscriptions: &[u32], received: &[PacketId], changes: &mut Changes) {
+    for table in [Table::Sessions, Table::Places, Table::Wills] {
+        changes.delete(table, &session_key(id));
+    }
+    for number in subscriptions {
+        changes.delete(Table::Subscriptions, &subscription_key(id, *number));
+    }
+    for packet_id in received {
+        changes.delete(Table::Received, &received_key(id, *packet_id));
     }
 }

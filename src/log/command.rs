@@ -2,22 +2,45 @@
 
 use std::sync::Arc;
 
-use crate::store::{CursorRecord, Origin, StoreError};
-use crate::types::{ChannelId, CursorId, Message, Position, Sequence, Timestamp};
+use crate::store::{CursorRecord, Origin, PlaceRecord, SessionRecord, StoreError, SubscriptionRecord, WillRecord};
+use crate::types::{ChannelId, CursorId, Message, PacketId, Position, Sequence, SessionId, Timestamp};
 
 /// A durable change, or something that must keep its place among durable changes.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Store the message as the next event of its topic's channel.
-    Append(Arc<Message>),
-    /// Let the message pass in its turn; it is written nowhere.
-    Forward(Arc<Message>),
+    /// Let a message pass in its turn, and keep of it what is to be kept.
+    Publish(Publish),
     /// Keep a cursor as it stands now.
     SaveCursor(Box<CursorRecord>),
     /// Keep where a cursor started.
     SaveCursorOrigin(CursorId, Box<Origin>),
     /// Forget a cursor and where it started.
     DeleteCursor(CursorId),
+    /// Keep a durable session as it stands now.
+    SaveSession(Box<SessionRecord>),
+    /// Forget a durable session: its row, its place, its will, and of its other rows those that are named.
+    DeleteSession {
+        /// The session.
+        id: SessionId,
+        /// The numbers of its subscriptions.
+        subscriptions: Vec<u32>,
+        /// The QoS 2 packet identifiers that it has not released.
+        received: Vec<PacketId>,
+    },
+    /// Keep a subscription of a durable session.
+    SaveSubscription(Box<SubscriptionRecord>),
+    /// Forget the subscription of this number.
+    DeleteSubscription(SessionId, u32),
+    /// Keep how far a durable session has come.
+    SavePlace(Box<PlaceRecord>),
+    /// Forget a QoS 2 packet identifier: its message was released [MQTT-4.3.3-12].
+    Release(SessionId, PacketId),
+    /// Keep the will of a durable session.
+    SaveWill(Box<WillRecord>),
+    /// Forget the will of a durable session.
+    DeleteWill(SessionId),
+    /// Forget the retained message of a topic.
+    DeleteRetained(Box<str>),
     /// Remove the events of a channel up to and including `through`. Done step by step beside other commands; answered
     /// when it is finished.
     Trim {
@@ -37,10 +60,85 @@ impl Command {
     pub(crate) fn size(&self) -> usize {
         OVERHEAD_BYTES
             + match self {
-                Self::Append(message) | Self::Forward(message) => message.size(),
+                Self::Publish(publish) => publish.message.size(),
                 Self::SaveCursor(record) => record.filter.len() + 8 * record.acked.len(),
+                Self::SavePlace(record) => record.size(),
+                Self::SaveWill(record) => record.message.size(),
+                Self::SaveSubscription(record) => record.filter.len(),
                 _ => 0,
             }
+    }
+
+    /// Whether it is refused when there is no room.
+    pub(crate) fn needs_room(&self) -> bool {
+        matches!(self, Self::Publish(publish) if publish.needs_room())
+    }
+
+    /// Whether it is carried out even if nothing can be written.
+    pub(crate) fn only_passes(&self) -> bool {
+        matches!(self, Self::Publish(publish) if !publish.writes())
+    }
+}
+
+/// A message in its turn, and what is to be written in the one transaction that it is part of.
+#[derive(Clone, Debug)]
+pub struct Publish {
+    /// The message.
+    pub message: Arc<Message>,
+    /// Whether a record is made of it.
+    pub keep: Keep,
+    /// Whether the topic's retained message is replaced by it, or deleted if the payload is empty [MQTT-3.3.1-6].
+    pub retain: bool,
+    /// The QoS 2 packet identifier it came with, to be known from then on until it is released.
+    pub received: Option<(SessionId, PacketId)>,
+    /// The session whose will it is, which is forgotten.
+    pub will_of: Option<SessionId>,
+}
+
+/// Whether a record is made of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// As the next event of its topic's channel; durable sessions read it there too.
+    Event,
+    /// Until every durable session it is for has passed it.
+    Held,
+    /// No.
+    Nothing,
+}
+
+impl Publish {
+    /// A message to be stored as an event.
+    pub fn event(message: Arc<Message>) -> Self {
+        Self::new(message, Keep::Event)
+    }
+
+    /// A message to be held for durable sessions.
+    pub fn held(message: Arc<Message>) -> Self {
+        Self::new(message, Keep::Held)
+    }
+
+    /// A message of which no record is made.
+    pub fn passing(message: Arc<Message>) -> Self {
+        Self::new(message, Keep::Nothing)
+    }
+
+    fn new(message: Arc<Message>, keep: Keep) -> Self {
+        Self {
+            message,
+            keep,
+            retain: false,
+            received: None,
+            will_of: None,
+        }
+    }
+
+    /// What stays of it takes room; what it deletes and a packet identifier do not count.
+    fn needs_room(&self) -> bool {
+        self.keep != Keep::Nothing || self.retain && !self.message.payload().is_empty()
+    }
+
+    fn writes(&self) -> bool {
+        self.keep != Keep::Nothing || self.retain || self.received.is_some() || self.will_of.is_some()
     }
 }
 
@@ -55,7 +153,7 @@ pub struct Submission<T> {
     pub tag: T,
 }
 
-/// The place an event got.
+/// The place a record got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// Its place in the store.
@@ -71,9 +169,9 @@ pub struct Stored {
 /// How a command went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// An append: durable, with this place.
+    /// A message of which a record was made: durable, with this place.
     Stored(Stored),
-    /// A forward: it is its turn.
+    /// A message of which none was made: it is its turn, and what else it writes is durable.
     Forwarded,
     /// Any other command: durable.
     Done,

@@ -98,12 +98,24 @@ impl Channel {
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
     channels: Vec<Channel>,
+    /// Those of held records, ascending.
+    held: Vec<ChannelId>,
     by_topic: HashMap<ChannelName, ChannelId, ahash::RandomState>,
 }
 
 impl Directory {
     pub(crate) fn len(&self) -> u32 {
         self.channels.len() as u32
+    }
+
+    /// The channels of held records.
+    pub(crate) fn held(&self) -> &[ChannelId] {
+        &self.held
+    }
+
+    /// How many channels of events there are.
+    pub(crate) fn event_channels(&self) -> usize {
+        self.channels.len() - self.held.len()
     }
 
     pub(crate) fn channel(&self, id: ChannelId) -> Option<&Channel> {
@@ -132,6 +144,9 @@ impl Directory {
         };
         let old = self.by_topic.insert(name, id);
         debug_assert!(old.is_none(), "a channel is born once");
+        if channel.kind == ChannelKind::Held {
+            self.held.push(id);
+        }
         self.channels.push(channel);
         id
     }

@@ -5,17 +5,18 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 
 use super::batch::{Plan, Progress};
-use super::order::{Backlog, Order, Queue};
+use super::order::{Order, Queue, QueueBound};
 use super::reader::Shared;
 use super::recover;
 use super::trimmer::Trimmer;
 use super::upkeep::Upkeep;
 use super::writer::Writer;
 use super::{
-    Committed, CursorRecord, LogError, LogObserver, LogOptions, LogReader, Origin, RetentionRule, Sink, Submission,
+    Committed, CursorRecord, LogError, LogObserver, LogOptions, LogReader, Origin, PlaceRecord, RetentionRule,
+    SessionRecord, Sink, Submission, SubscriptionRecord, WillRecord,
 };
 use crate::store::Store;
-use crate::types::CursorId;
+use crate::types::{CursorId, Message, PacketId, SessionId};
 
 /// What was found when the log was opened.
 #[derive(Debug)]
@@ -24,12 +25,33 @@ pub struct Recovered {
     pub cursors: Vec<(CursorRecord, Option<Origin>)>,
     /// An identifier above those of all cursors.
     pub next_cursor: CursorId,
+    /// The durable sessions, ascending by identifier.
+    pub sessions: Vec<RecoveredSession>,
+    /// An identifier above those of all durable sessions.
+    pub next_session: SessionId,
+    /// The retained messages.
+    pub retained: Vec<Arc<Message>>,
+}
+
+/// A durable session with all that is kept of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecoveredSession {
+    /// The session itself.
+    pub record: SessionRecord,
+    /// Its subscriptions, ascending by number.
+    pub subscriptions: Vec<SubscriptionRecord>,
+    /// How far it has come, if that was kept.
+    pub place: Option<PlaceRecord>,
+    /// The QoS 2 packet identifiers that it has not released, ascending.
+    pub received: Vec<PacketId>,
+    /// Its will.
+    pub will: Option<WillRecord>,
 }
 
 /// A running log. Dropping it closes it.
 pub struct Log<T> {
     order: Arc<dyn Order<T>>,
-    backlog: Arc<Backlog>,
+    backlog: Arc<QueueBound>,
     retention: Arc<RwLock<RetentionRule>>,
     reader: LogReader,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -46,7 +68,7 @@ impl<T: Send + 'static> Log<T> {
         let found = recover::load(&*store)?;
         let shared = Arc::new(Shared::new(store, found.directory, found.marks.last));
         let order: Arc<dyn Order<T>> = Arc::new(Queue::new());
-        let backlog = Arc::new(Backlog::new(options.queue_bytes));
+        let backlog = Arc::new(QueueBound::new(options.queue_bytes));
         let retention = Arc::new(RwLock::new(options.retention.clone()));
         let (tail, committed) = mpsc::channel();
         let writer = Writer {
@@ -57,11 +79,12 @@ impl<T: Send + 'static> Log<T> {
             tail,
             progress: Progress::new(found.marks, found.last_time_row),
             upkeep: Upkeep::new(options.checkpoint_records),
-            trimmer: Trimmer::new(),
+            trimmer: Trimmer::new(options.holds.clone()),
             plan: Plan::default(),
             used_bytes: 0,
             poisoned: false,
             next_sweep: options.clock.now().saturating_add(options.retention_interval),
+            next_release: options.clock.now().saturating_add(options.release_interval),
             options,
         };
         let log = Self {
@@ -145,7 +168,7 @@ impl<T> Drop for Log<T> {
 }
 
 /// The tail thread: gives each commit to the sink.
-fn hand_out<T>(committed: &Receiver<Vec<Committed<T>>>, mut sink: Box<dyn Sink<T>>, backlog: &Backlog) {
+fn hand_out<T>(committed: &Receiver<Vec<Committed<T>>>, mut sink: Box<dyn Sink<T>>, backlog: &QueueBound) {
     while let Ok(batch) = committed.recv() {
         let bytes: usize = batch.iter().map(|entry| entry.command.size()).sum();
         sink.committed(batch);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::testing::{Bench, Filter, append, keeping, message, options, payload, read};
+use super::testing::{Bench, Filter, append, keeping, options, pass, payload, read};
 use super::*;
 use crate::store::{Changes, FailingStore, Fault, MemoryStore, Store, Table, Visit, channel_key, log_key};
 use crate::types::{ChannelId, Clock, CursorId, Position, Sequence, Timestamp};
@@ -79,7 +79,7 @@ fn what_arrives_during_a_commit_is_one_batch_in_its_order() {
     store.block();
     let first = bench.submit(vec![append("a", "1")]);
     store.wait_blocked();
-    let mut rest = bench.submit(vec![append("a", "2"), Command::Forward(message("a", "3"))]);
+    let mut rest = bench.submit(vec![append("a", "2"), pass("a", "3")]);
     rest.extend(bench.submit(vec![append("b", "4"), Command::Flush]));
     store.release();
     bench.wait(*rest.last().unwrap()).unwrap();
@@ -127,7 +127,7 @@ fn a_forward_behind_a_failed_append_is_still_forwarded() {
     let (_, store) = failing();
     let mut bench = Bench::open(store.clone(), options(&clock())).unwrap();
     store.fail_from(1, Fault::Io);
-    let forward = || Command::Forward(message("a", "x"));
+    let forward = || pass("a", "x");
     let outcomes = bench.run(vec![
         append("a", "1"),
         forward(),

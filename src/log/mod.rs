@@ -1,5 +1,6 @@
 //! The log: commands in, one order, one durable commit per batch, outcomes and readers out. Knows no session.
 
+mod backlog;
 mod batch;
 mod command;
 mod directory;
@@ -10,6 +11,7 @@ mod options;
 mod order;
 mod reader;
 mod recover;
+mod recover_sessions;
 mod resolve;
 mod retention;
 mod scan;
@@ -20,10 +22,14 @@ mod trimmer;
 mod upkeep;
 mod writer;
 
-pub use crate::store::{CursorOwner, CursorRecord, Origin, StartRule};
-pub use command::{Command, Committed, LogError, Outcome, Sink, Stored, Submission};
-pub use handle::{Log, Recovered};
-pub use options::{LogObserver, LogOptions, Retention, RetentionRule, TopicMatch};
+pub use crate::store::{ChannelKind, CursorOwner, CursorRecord, Origin, StartRule};
+pub use crate::store::{
+    InFlightFrom, InFlightRecord, PlaceRecord, SessionRecord, SubscriptionKind, SubscriptionRecord, WillRecord,
+};
+pub use backlog::{Backlog, BacklogLimits};
+pub use command::{Command, Committed, Keep, LogError, Outcome, Publish, Sink, Stored, Submission};
+pub use handle::{Log, Recovered, RecoveredSession};
+pub use options::{Holds, LogObserver, LogOptions, Retention, RetentionRule, TopicMatch};
 pub use reader::{ChannelStats, Event, LogReader};
 pub use resolve::StartAt;
 pub use scan::Scan;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::LogError;
-use crate::types::{Clock, Position};
+use crate::store::ChannelKind;
+use crate::types::{ChannelId, Clock, Position};
 
 /// How long a channel keeps its events; what is beyond any limit goes, oldest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +36,10 @@ pub struct LogOptions {
     pub retention: RetentionRule,
     /// How often the retention is applied.
     pub retention_interval: Duration,
+    /// How far durable sessions have come.
+    pub holds: Arc<dyn Holds>,
+    /// How often [`Self::holds`] is asked about what is held.
+    pub release_interval: Duration,
     /// A checkpoint is written after this many records; a start reads at most about as many.
     pub checkpoint_records: u64,
     /// The time.
@@ -50,15 +55,33 @@ impl Default for LogOptions {
             queue_bytes: 64 << 20,
             retention: Arc::new(|_| Retention::default()),
             retention_interval: Duration::from_secs(10),
+            holds: Arc::new(()),
+            release_interval: Duration::from_secs(1),
             checkpoint_records: 1_000_000,
             clock: Clock::System,
         }
     }
 }
 
+/// Says how far every durable reader of a topic has come. Asked on the log's writer thread, so it must be quick and must
+/// not wait for the log; only about channels that keep something.
+pub trait Holds: Send + Sync {
+    /// Records of the topic up to here are needed by no durable session; where none waits for the topic, that is
+    /// `Position(u64::MAX)`, whenever it is asked. `None`: no further than was answered last for this channel. A channel
+    /// of events is asked about only when its retention wants to remove some, and `None` keeps them all.
+    fn passed(&self, channel: ChannelId, topic: &str, asked_for: ChannelKind) -> Option<Position>;
+}
+
+/// Nobody waits for anything.
+impl Holds for () {
+    fn passed(&self, _: ChannelId, _: &str, _: ChannelKind) -> Option<Position> {
+        Some(Position(u64::MAX))
+    }
+}
+
 /// Gets the log's figures; called on the log's writer thread, so it must be quick.
 pub trait LogObserver: Send + Sync + 'static {
-    /// A commit is durable: how many events and bytes of records it stored, and how long the write took.
+    /// A commit is durable: how many records it stored, their bytes, and how long the write took.
     fn on_commit(&self, records: usize, bytes: usize, took: Duration) {
         let _ = (records, bytes, took);
     }
@@ -69,6 +92,10 @@ pub trait LogObserver: Send + Sync + 'static {
     /// Events of a topic were removed by retention or by command: those at these positions, ascending.
     fn on_trimmed(&self, topic: &str, positions: &[Position]) {
         let _ = (topic, positions);
+    }
+    /// Held records went, because no durable session needs them any more.
+    fn on_released(&self, records: usize) {
+        let _ = records;
     }
     /// The store takes this many bytes now.
     fn on_used_bytes(&self, bytes: u64) {

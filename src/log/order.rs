@@ -29,7 +29,7 @@ pub(crate) struct Taken<T> {
     pub(crate) ended: bool,
 }
 
-/// The order of this process alone: first come, first served. Bounded by its submitters, see [`Backlog`].
+/// The order of this process alone: first come, first served. Bounded by its submitters, see [`QueueBound`].
 pub(crate) struct Queue<T> {
     state: Mutex<State<T>>,
     changed: Condvar,
@@ -119,13 +119,13 @@ impl<T: Send> Order<T> for Queue<T> {
 
 /// How much was submitted and has not come back, and who waits for it to get less.
 #[derive(Debug)]
-pub(crate) struct Backlog {
+pub(crate) struct QueueBound {
     bytes: AtomicU64,
     bound: u64,
     room: Notify,
 }
 
-impl Backlog {
+impl QueueBound {
     pub(crate) fn new(bound: u64) -> Self {
         Self {
             bytes: AtomicU64::new(0),
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn room_comes_back_when_the_backlog_falls_below_its_bound() {
-        let backlog = Backlog::new(10);
+        let backlog = QueueBound::new(10);
         backlog.add(15);
         assert!(!backlog.has_room());
         backlog.remove(6);

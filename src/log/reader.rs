@@ -5,14 +5,18 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::directory::{Channel, Directory};
 use super::merge::Place;
+use super::scan::{BYTES_PER_SNAPSHOT, RECORDS_PER_SNAPSHOT};
+use super::selection::Kinds;
 use super::topics::Topics;
-use super::{Scan, TopicMatch};
-use crate::store::{ChannelKind, Record, Store, StoreError, Table};
+use super::{LogError, Scan, TopicMatch};
+use crate::store::{ChannelKind, Record, Store, StoreError, Table, log_key};
 use crate::types::{ChannelId, Message, Position, Sequence, Timestamp};
 
-/// A stored event, read.
+/// A stored event, or a record held for durable sessions, read.
 #[derive(Clone, Debug)]
 pub struct Event {
+    /// Which of the two.
+    pub kind: ChannelKind,
     /// Its place in the store.
     pub position: Position,
     /// Its number in the channel.
@@ -53,11 +57,8 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(store: Arc<dyn Store>, directory: Directory, last: Position) -> Self {
         let topics = Topics::default();
-        for (id, channel) in directory
-            .iter()
-            .filter(|(_, channel)| channel.kind == ChannelKind::Event)
-        {
-            topics.insert(id, channel.topic.clone());
+        for (id, channel) in directory.iter() {
+            topics.insert(id, channel.kind, channel.topic.clone());
         }
         Self {
             store,
@@ -97,19 +98,19 @@ impl LogReader {
         self.shared.watermark()
     }
 
-    /// How many channels there are.
+    /// How many channels of events there are.
     pub fn channel_count(&self) -> usize {
-        self.shared.directory().len() as usize
+        self.shared.directory().event_channels()
     }
 
-    /// What each channel keeps. Copies all of them: for administration.
+    /// What each channel of events keeps. Copies all of them: for administration.
     pub fn channels(&self) -> Vec<ChannelStats> {
         let directory = self.shared.directory();
         let events = directory.iter().filter(|(_, c)| c.kind == ChannelKind::Event);
         events.map(|(id, channel)| stats(id, channel)).collect()
     }
 
-    /// The channel of a topic.
+    /// The channel of a topic's events.
     pub fn find_channel(&self, topic: &str) -> Option<ChannelId> {
         self.shared.directory().find(ChannelKind::Event, topic.as_bytes())
     }
@@ -127,21 +128,62 @@ impl LogReader {
 
     /// A scan of the events that match, after `after`: the first it looks at is the one behind that position.
     pub fn scan(&self, filter: Arc<dyn TopicMatch + Send + Sync>, after: Position) -> Scan {
-        Scan::new(filter, after)
+        Scan::new(filter, Kinds::Events, after)
+    }
+
+    /// As [`Self::scan`], but of the records held for durable sessions too.
+    pub fn scan_kept(&self, filter: Arc<dyn TopicMatch + Send + Sync>, after: Position) -> Scan {
+        Scan::new(filter, Kinds::All, after)
+    }
+
+    /// Reads the records at these positions, of either kind; `None` for those that are gone.
+    pub fn events_at(&self, positions: &[Position]) -> Result<Vec<Option<Event>>, LogError> {
+        let mut events = Vec::with_capacity(positions.len());
+        while events.len() < positions.len() {
+            self.shared.store.read(&mut |snapshot| {
+                let mut bytes = 0;
+                for position in positions[events.len()..].iter().take(RECORDS_PER_SNAPSHOT) {
+                    let key = log_key(*position);
+                    let value = snapshot.value(Table::Log, &key)?;
+                    bytes += value.map_or(0, <[u8]>::len);
+                    events.push(
+                        value
+                            .map(|value| record(&self.shared, *position, &key, value))
+                            .transpose()?,
+                    );
+                    if bytes >= BYTES_PER_SNAPSHOT {
+                        break;
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        Ok(events)
     }
 }
 
 /// Reads a record that must be the one of this place.
 pub(crate) fn event(shared: &Shared, place: Place, key: &[u8], value: &[u8]) -> Result<Event, StoreError> {
-    let record = Record::decode(key, value)?;
-    let head = record.head;
-    if (head.kind, head.channel, head.sequence) != (ChannelKind::Event, place.channel, place.sequence) {
+    let event = record(shared, place.position, key, value)?;
+    if (event.channel, event.sequence) != (place.channel, place.sequence) {
         return Err(StoreError::corrupt(Table::Log, key, "not the record the index means"));
     }
-    let topic = shared.topics.topic(head.channel);
-    let topic = topic.ok_or_else(|| StoreError::corrupt(Table::Log, key, "a record of an unknown channel"))?;
+    Ok(event)
+}
+
+/// Reads a record.
+fn record(shared: &Shared, position: Position, key: &[u8], value: &[u8]) -> Result<Event, StoreError> {
+    let record = Record::decode(key, value)?;
+    let head = record.head;
+    let channel = shared
+        .topics
+        .channel(head.channel)
+        .filter(|(kind, _)| *kind == head.kind);
+    let (kind, topic) =
+        channel.ok_or_else(|| StoreError::corrupt(Table::Log, key, "a record of an unknown channel"))?;
     Ok(Event {
-        position: place.position,
+        kind,
+        position,
         sequence: head.sequence,
         channel: head.channel,
         time: head.time,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Recovered;
 use super::directory::{Channel, Directory};
+use super::recover_sessions::{self, Sessions};
 use crate::store::{ChannelRow, channel_key};
 use crate::store::{
     CursorRecord, Marks, Origin, RecordHead, Run, Snapshot, Store, StoreError, Table, Visit, cursor_key, index_key,
@@ -26,11 +27,16 @@ pub(crate) fn load(store: &dyn Store) -> Result<Found, StoreError> {
     let mut directory = Directory::default();
     let mut last_time_row = None;
     let mut cursors = Vec::new();
+    let mut sessions = Sessions::default();
+    let mut retained = Vec::new();
     store.read(&mut |snapshot| {
         marks = Marks::load(snapshot)?;
         load_channels(snapshot, &mut directory)?;
         last_time_row = newest_time(snapshot)?;
-        load_cursors(snapshot, &mut cursors)
+        load_cursors(snapshot, &mut cursors)?;
+        sessions = Sessions::load(snapshot)?;
+        retained = recover_sessions::load_retained(snapshot)?;
+        Ok(())
     })?;
     marks.last_time = marks.last_time.max(last_time_row.unwrap_or_default());
     replay(store, &mut directory, &mut marks)?;
@@ -39,7 +45,13 @@ pub(crate) fn load(store: &dyn Store) -> Result<Found, StoreError> {
         directory,
         marks,
         last_time_row,
-        recovered: Recovered { cursors, next_cursor },
+        recovered: Recovered {
+            cursors,
+            next_cursor,
+            sessions: sessions.sessions,
+            next_session: sessions.next,
+            retained,
+        },
     })
 }
 

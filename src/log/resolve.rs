@@ -5,7 +5,7 @@ use super::merge::Place;
 use super::reader::event;
 use super::retention::first_at;
 use super::scan::{BYTES_PER_SNAPSHOT, RECORDS_PER_SNAPSHOT};
-use super::selection::Selection;
+use super::selection::{Kinds, Selection};
 use super::{Event, LogError, LogReader, Origin, StartRule, TopicMatch};
 use crate::store::{Snapshot, StoreError, Table, log_key};
 use crate::types::{ChannelId, Position, Sequence, Timestamp};
@@ -61,7 +61,7 @@ impl LogReader {
     /// How many events wait for a cursor that stands at `floor` and started at `origin`; `None` if counting is not cheap.
     /// Events that the subscription would skip are counted too.
     pub fn pending(&self, filter: &dyn TopicMatch, origin: Option<&Origin>, floor: Position) -> Option<u64> {
-        if filter.exact().is_none() && self.channel_count() > MOST_ASKED {
+        if filter.exact().is_none() && self.shared.directory().len() as usize > MOST_ASKED {
             return None;
         }
         let ids = self.select(filter);
@@ -81,7 +81,7 @@ impl LogReader {
     }
 
     fn select(&self, filter: &dyn TopicMatch) -> Vec<ChannelId> {
-        let mut selection = Selection::new(filter);
+        let mut selection = Selection::new(filter, Kinds::Events);
         selection.extend(filter, &self.shared);
         selection.ids().to_vec()
     }

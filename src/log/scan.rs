@@ -1,13 +1,13 @@
-//! Reads the events that match a filter in commit order, a bounded batch at a time.
+//! Reads the records that match a filter in commit order, a bounded batch at a time.
 
 use std::sync::Arc;
 
 use super::index::View;
 use super::merge::{Merge, Place};
 use super::reader::{Shared, event};
-use super::selection::Selection;
+use super::selection::{Kinds, Selection};
 use super::{Event, LogError, LogReader, TopicMatch};
-use crate::store::{ChannelKind, RecordHead, Snapshot, StoreError, Table, Visit, log_key, number};
+use crate::store::{RecordHead, Snapshot, StoreError, Table, Visit, log_key, number};
 use crate::types::{ChannelId, Position, Sequence};
 
 /// A place in the log and the filter by which events are read from there on. No event is missed and none comes twice;
@@ -43,9 +43,9 @@ struct Batch<'a> {
 }
 
 impl Scan {
-    pub(crate) fn new(filter: Arc<dyn TopicMatch + Send + Sync>, after: Position) -> Self {
+    pub(crate) fn new(filter: Arc<dyn TopicMatch + Send + Sync>, kinds: Kinds, after: Position) -> Self {
         Self {
-            selection: Selection::new(&*filter),
+            selection: Selection::new(&*filter, kinds),
             filter,
             position: after,
             way: Way::None,
@@ -180,7 +180,7 @@ impl Batch<'_> {
                 return Ok(Visit::Enough);
             }
             let head = RecordHead::decode(key, value)?;
-            if head.kind == ChannelKind::Event && selection.contains(head.channel) {
+            if selection.contains(head.channel) {
                 let place = Place {
                     position: here,
                     channel: head.channel,

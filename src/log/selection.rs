@@ -5,11 +5,39 @@ use super::reader::Shared;
 use crate::store::ChannelKind;
 use crate::types::ChannelId;
 
+/// Which kinds of channels count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kinds {
+    /// Those of events.
+    Events,
+    /// Those of events and of held records.
+    All,
+}
+
+impl Kinds {
+    fn each(self) -> &'static [ChannelKind] {
+        match self {
+            Self::Events => &[ChannelKind::Event],
+            Self::All => &[ChannelKind::Event, ChannelKind::Held],
+        }
+    }
+
+    fn has(self, kind: ChannelKind) -> bool {
+        self.each().contains(&kind)
+    }
+}
+
 /// The channels that a filter selects.
 #[derive(Debug)]
-pub(crate) enum Selection {
-    /// The filter has no wildcard: one channel, once it is born.
-    One(Option<ChannelId>),
+pub(crate) struct Selection {
+    kinds: Kinds,
+    found: Found,
+}
+
+#[derive(Debug)]
+enum Found {
+    /// The filter has no wildcard: one channel of each kind, once it is born.
+    One(Vec<ChannelId>),
     /// Any number.
     Many {
         /// The channels below this one have been asked.
@@ -22,31 +50,39 @@ pub(crate) enum Selection {
 }
 
 impl Selection {
-    pub(crate) fn new(filter: &dyn TopicMatch) -> Self {
-        match filter.exact() {
-            Some(_) => Self::One(None),
-            None => Self::Many {
+    pub(crate) fn new(filter: &dyn TopicMatch, kinds: Kinds) -> Self {
+        let found = match filter.exact() {
+            Some(_) => Found::One(Vec::new()),
+            None => Found::Many {
                 next: ChannelId(1),
                 bits: Vec::new(),
                 ids: Vec::new(),
             },
-        }
+        };
+        Self { kinds, found }
     }
 
     /// Asks the filter about the channels that are new.
     pub(crate) fn extend(&mut self, filter: &dyn TopicMatch, shared: &Shared) {
-        match self {
-            Self::One(Some(_)) => {}
-            Self::One(found) => {
-                let topic = filter.exact().unwrap_or_default();
-                *found = shared.directory().find(ChannelKind::Event, topic.as_bytes());
+        let kinds = self.kinds;
+        match &mut self.found {
+            Found::One(ids) if ids.len() == kinds.each().len() => {}
+            Found::One(ids) => {
+                let topic = filter.exact().unwrap_or_default().as_bytes();
+                let directory = shared.directory();
+                *ids = kinds
+                    .each()
+                    .iter()
+                    .filter_map(|kind| directory.find(*kind, topic))
+                    .collect();
             }
-            Self::Many { next, bits, ids } => {
+            Found::Many { next, bits, ids } => {
                 let end = shared.directory().next_id();
                 bits.resize(end.0 as usize / 64 + 1, 0);
                 // Topics are read without the lock: there may be very many.
                 for id in (next.0..end.0).map(ChannelId) {
-                    if shared.topics.topic(id).is_some_and(|topic| filter.matches(topic)) {
+                    let channel = shared.topics.channel(id);
+                    if channel.is_some_and(|(kind, topic)| kinds.has(kind) && filter.matches(topic)) {
                         bits[id.0 as usize / 64] |= 1 << (id.0 % 64);
                         ids.push(id);
                     }
@@ -57,18 +93,17 @@ impl Selection {
     }
 
     pub(crate) fn contains(&self, channel: ChannelId) -> bool {
-        match self {
-            Self::One(id) => *id == Some(channel),
-            Self::Many { bits, .. } => bits
+        match &self.found {
+            Found::One(ids) => ids.contains(&channel),
+            Found::Many { bits, .. } => bits
                 .get(channel.0 as usize / 64)
                 .is_some_and(|word| word >> (channel.0 % 64) & 1 == 1),
         }
     }
 
     pub(crate) fn ids(&self) -> &[ChannelId] {
-        match self {
-            Self::One(id) => id.as_slice(),
-            Self::Many { ids, .. } => ids,
+        match &self.found {
+            Found::One(ids) | Found::Many { ids, .. } => ids,
         }
     }
 }

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Condvar, Mutex};
 
-use super::{Command, Committed, Event, Log, LogError, LogOptions, LogReader, Outcome, Recovered, Stored, Submission};
+use super::{
+    Command, Committed, Event, Log, LogError, LogOptions, LogReader, Outcome, Publish, Recovered, Stored, Submission,
+};
 use super::{TopicMatch, options::Retention};
 use crate::store::Store;
 use crate::types::{Clock, Message, MessageParts, Position, QoS, Timestamp};
@@ -128,7 +130,15 @@ pub(crate) fn message(topic: &str, payload: &str) -> Arc<Message> {
 }
 
 pub(crate) fn append(topic: &str, payload: &str) -> Command {
-    Command::Append(message(topic, payload))
+    Command::Publish(Publish::event(message(topic, payload)))
+}
+
+pub(crate) fn hold(topic: &str, payload: &str) -> Command {
+    Command::Publish(Publish::held(message(topic, payload)))
+}
+
+pub(crate) fn pass(topic: &str, payload: &str) -> Command {
+    Command::Publish(Publish::passing(message(topic, payload)))
 }
 
 pub(crate) fn payload(event: &Event) -> &str {

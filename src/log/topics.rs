@@ -1,7 +1,8 @@
-//! The topics of all channels, by channel. Only grows; reading takes no lock.
+//! The topics and kinds of all channels, by channel. Only grows; reading takes no lock.
 
 use std::sync::{Arc, OnceLock};
 
+use crate::store::ChannelKind;
 use crate::types::ChannelId;
 
 /// Topics by channel. Channel 0 does not exist.
@@ -10,20 +11,26 @@ pub(crate) struct Topics {
     blocks: [OnceLock<Block>; BLOCKS],
 }
 
-type Block = Box<[OnceLock<Arc<str>>]>;
+type Block = Box<[OnceLock<(ChannelKind, Arc<str>)>]>;
 
 impl Topics {
     /// The topic of a channel.
     pub(crate) fn topic(&self, channel: ChannelId) -> Option<&Arc<str>> {
-        let (block, at) = place(channel);
-        self.blocks.get(block)?.get()?.get(at)?.get()
+        self.channel(channel).map(|(_, topic)| topic)
     }
 
-    /// Adds a channel's topic.
-    pub(crate) fn insert(&self, channel: ChannelId, topic: Arc<str>) {
+    /// The kind and topic of a channel.
+    pub(crate) fn channel(&self, channel: ChannelId) -> Option<(ChannelKind, &Arc<str>)> {
+        let (block, at) = place(channel);
+        let (kind, topic) = self.blocks.get(block)?.get()?.get(at)?.get()?;
+        Some((*kind, topic))
+    }
+
+    /// Adds a channel.
+    pub(crate) fn insert(&self, channel: ChannelId, kind: ChannelKind, topic: Arc<str>) {
         let (block, at) = place(channel);
         let block = self.blocks[block].get_or_init(|| (0..FIRST << block).map(|_| OnceLock::new()).collect());
-        block[at].set(topic).expect("a channel is born once");
+        block[at].set((kind, topic)).expect("a channel is born once");
     }
 }
 
@@ -55,8 +62,12 @@ mod tests {
     #[test]
     fn a_topic_is_found_by_its_channel_only() {
         let topics = Topics::default();
-        topics.insert(ChannelId(5000), "a/b".into());
+        topics.insert(ChannelId(5000), ChannelKind::Held, "a/b".into());
         assert_eq!(topics.topic(ChannelId(5000)).map(|t| &**t), Some("a/b"));
+        assert_eq!(
+            topics.channel(ChannelId(5000)).map(|(kind, _)| kind),
+            Some(ChannelKind::Held)
+        );
         assert_eq!(topics.topic(ChannelId(5001)), None);
         assert_eq!(topics.topic(ChannelId(1)), None);
     }

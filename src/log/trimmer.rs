@@ -1,9 +1,10 @@
 //! What is to be trimmed, by command or by retention, and who waits for it; hands it out in bounded steps.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::index::View;
-use super::options::RetentionRule;
+use super::options::{Holds, RetentionRule};
 use super::reader::Shared;
 use super::retention::Sweep;
 use super::trim::{self, Cut, SLICE_EVENTS, Trimmed};
@@ -13,6 +14,7 @@ use crate::types::{Sequence, Timestamp};
 
 /// Work of trimming.
 pub(crate) struct Trimmer<T> {
+    holds: Arc<dyn Holds>,
     /// Trim commands, each of one channel.
     asked: VecDeque<Committed<T>>,
     /// Who wants a whole sweep from now on.
@@ -28,8 +30,9 @@ pub(crate) struct Trimmer<T> {
 }
 
 impl<T> Trimmer<T> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(holds: Arc<dyn Holds>) -> Self {
         Self {
+            holds,
             asked: VecDeque::new(),
             wanting: Vec::new(),
             sweep_wanted: false,

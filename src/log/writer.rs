@@ -30,6 +30,7 @@ pub(crate) struct Writer<T> {
     pub(crate) used_bytes: u64,
     pub(crate) poisoned: bool,
     pub(crate) next_sweep: Timestamp,
+    pub(crate) next_release: Timestamp,
 }
 
 impl<T: Send> Writer<T> {
@@ -147,7 +148,7 @@ impl<T: Send> Writer<T> {
             let started = self.options.clock.now();
             self.shared.store.write(&plan.changes)?;
             let took = self.options.clock.now().since(started);
-            self.observer.on_commit(plan.events(), plan.record_bytes, took);
+            self.observer.on_commit(plan.records(), plan.record_bytes, took);
         }
         if with_upkeep {
             self.upkeep.done();
@@ -177,7 +178,7 @@ impl<T: Send> Writer<T> {
     fn fail(&mut self, batch: &mut [Committed<T>], error: StoreError) {
         let error = self.note_failure(error);
         for entry in batch {
-            if entry.outcome.is_ok() && !matches!(entry.command, Command::Forward(_)) {
+            if entry.outcome.is_ok() && !entry.command.only_passes() {
                 entry.outcome = Err(error.clone());
             }
         }

@@ -98,6 +98,11 @@ impl<'a> Input<'a> {
         Err(self.corrupt("a number is out of range"))
     }
 
+    /// A varint of at most 32 bits.
+    pub(crate) fn varint_u32(&mut self) -> Result<u32, StoreError> {
+        u32::try_from(self.varint()?).map_err(|_| self.corrupt("a number is out of range"))
+    }
+
     pub(crate) fn bytes(&mut self) -> Result<&'a [u8], StoreError> {
         let length = self.varint()?;
         let length = usize::try_from(length).map_err(|_| self.corrupt("a length is out of range"))?;

@@ -13,23 +13,38 @@ mod folder;
 mod keys;
 mod lmdb;
 mod memory;
+mod message;
+mod place;
 mod record;
+mod retained;
 mod rows;
 mod run;
+mod session;
+mod subscription;
 mod view;
+mod will;
 
 pub use changes::{Change, Changes};
 pub use copy::copy_store;
 pub use cursor::{CursorOwner, CursorRecord, Origin, StartRule};
 pub use error::StoreError;
 pub use failing::{FailingStore, Fault};
-pub use keys::{channel_key, cursor_key, index_key, log_key, number, parse_index_key, time_key};
+pub use keys::{
+    channel_key, cursor_key, index_key, log_key, number, parse_index_key, received_key, session_key, subscription_key,
+    time_key,
+};
+pub(crate) use keys::{parse_received_key, parse_session_key};
 pub use lmdb::{LmdbOptions, LmdbStore, Syncing};
 pub use memory::MemoryStore;
+pub use place::{InFlightFrom, InFlightRecord, PlaceRecord};
 pub use record::{Record, RecordHead};
+pub use retained::{decode_retained, delete_retained, put_retained, retained_key};
 pub use rows::{ChannelKind, ChannelRow, FORMAT, Marks};
 pub use run::{RUN_POSITIONS, Run};
+pub use session::SessionRecord;
+pub use subscription::{SubscriptionKind, SubscriptionRecord};
 pub use view::{StoreView, TableSize};
+pub use will::WillRecord;
 
 /// A table of the store. Keys are ordered as bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,11 +63,23 @@ pub enum Table {
     Cursors,
     /// Cursor -> where it started.
     Origins,
+    /// Session -> whose it is and how long it lives.
+    Sessions,
+    /// Session, number -> a subscription of the session.
+    Subscriptions,
+    /// Session -> how far it has come and what is in flight to it.
+    Places,
+    /// Session, packet identifier -> nothing: a QoS 2 message that came and was not released yet.
+    Received,
+    /// Topic -> its retained message.
+    Retained,
+    /// Session -> its will.
+    Wills,
 }
 
 impl Table {
     /// Every table, in the order of their discriminants.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 13] = [
         Self::Meta,
         Self::Log,
         Self::Index,
@@ -60,6 +87,12 @@ impl Table {
         Self::Times,
         Self::Cursors,
         Self::Origins,
+        Self::Sessions,
+        Self::Subscriptions,
+        Self::Places,
+        Self::Received,
+        Self::Retained,
+        Self::Wills,
     ];
 
     /// The table's name on disk.
@@ -72,6 +105,12 @@ impl Table {
             Self::Times => "times",
             Self::Cursors => "cursors",
             Self::Origins => "origins",
+            Self::Sessions => "sessions",
+            Self::Subscriptions => "subscriptions",
+            Self::Places => "places",
+            Self::Received => "received",
+            Self::Retained => "retained",
+            Self::Wills => "wills",
         }
     }
 }

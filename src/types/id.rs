@@ -70,6 +70,11 @@ number!(
     CursorId,
     u64
 );
+number!(
+    /// The store's own name of a durable session, never that of another.
+    SessionId,
+    u64
+);
 
 impl Position {
     /// The position after this one.

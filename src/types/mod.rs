@@ -8,7 +8,7 @@ mod reason;
 mod version;
 
 pub use clock::{Clock, Timestamp};
-pub use id::{ChannelId, ClientId, CursorId, PacketId, Position, Sequence};
+pub use id::{ChannelId, ClientId, CursorId, PacketId, Position, Sequence, SessionId};
 pub use message::{Message, MessageParts};
 pub use qos::QoS;
 pub use reason::ReasonCode;
