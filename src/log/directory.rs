@@ -23,6 +23,8 @@ pub(crate) struct Channel {
     pub(crate) tail: VecDeque<Position>,
     /// `next` as the channel's row has it.
     pub(crate) row_next: Sequence,
+    /// Where its last record is, or a position behind that.
+    pub(crate) last: Position,
 }
 
 impl Channel {
@@ -37,6 +39,7 @@ impl Channel {
             tail_base: Sequence(1),
             tail: VecDeque::new(),
             row_next: Sequence(1),
+            last: Position(0),
         }
     }
 
@@ -52,6 +55,7 @@ impl Channel {
         }
         self.next = self.next.next();
         self.bytes += bytes;
+        self.last = position;
         self.tail.push_back(position);
         debug_assert_eq!(self.tail_base.0 + self.tail.len() as u64, self.next.0);
     }

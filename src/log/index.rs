@@ -50,6 +50,16 @@ impl View {
         Ok(Some(from))
     }
 
+    /// The position of the event of sequence `from`, or of the first one behind it that is kept.
+    pub(crate) fn position(&self, snapshot: &dyn Snapshot, from: Sequence) -> Result<Option<Position>, StoreError> {
+        if from >= self.tail_base {
+            return Ok(self.tail.get((from.0 - self.tail_base.0) as usize).copied());
+        }
+        let mut positions = Vec::new();
+        self.positions(snapshot, from, &mut positions)?;
+        Ok(positions.first().copied())
+    }
+
     /// The first sequence whose event lies behind `position`; `next` if there is none.
     pub(crate) fn first_after(&self, snapshot: &dyn Snapshot, position: Position) -> Result<Sequence, StoreError> {
         if self.tail.first().is_none_or(|first| *first > position) {

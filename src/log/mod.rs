@@ -12,6 +12,7 @@ mod order;
 mod reader;
 mod recover;
 mod recover_sessions;
+mod release;
 mod resolve;
 mod retention;
 mod scan;
@@ -35,11 +36,15 @@ pub use resolve::StartAt;
 pub use scan::Scan;
 
 #[cfg(test)]
+mod held_tests;
+#[cfg(test)]
 mod log_tests;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
 mod model_tests;
+#[cfg(test)]
+mod session_tests;
 #[cfg(test)]
 mod speed_tests;
 #[cfg(test)]

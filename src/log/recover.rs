@@ -31,7 +31,7 @@ pub(crate) fn load(store: &dyn Store) -> Result<Found, StoreError> {
     let mut retained = Vec::new();
     store.read(&mut |snapshot| {
         marks = Marks::load(snapshot)?;
-        load_channels(snapshot, &mut directory)?;
+        load_channels(snapshot, marks.checkpoint, &mut directory)?;
         last_time_row = newest_time(snapshot)?;
         load_cursors(snapshot, &mut cursors)?;
         sessions = Sessions::load(snapshot)?;
@@ -55,7 +55,7 @@ pub(crate) fn load(store: &dyn Store) -> Result<Found, StoreError> {
     })
 }
 
-fn load_channels(snapshot: &dyn Snapshot, directory: &mut Directory) -> Result<(), StoreError> {
+fn load_channels(snapshot: &dyn Snapshot, checkpoint: Position, directory: &mut Directory) -> Result<(), StoreError> {
     snapshot.upwards(Table::Channels, &[], &mut |key, value| {
         let (id, row) = ChannelRow::decode(key, value)?;
         if id != directory.next_id() {
@@ -65,7 +65,7 @@ fn load_channels(snapshot: &dyn Snapshot, directory: &mut Directory) -> Result<(
                 "a channel before it is missing",
             ));
         }
-        directory.insert(Channel::from_row(row));
+        directory.insert(Channel::from_row(row, checkpoint));
         Ok(Visit::More)
     })
 }
@@ -161,7 +161,7 @@ fn check(directory: &Directory) -> Result<(), StoreError> {
 
 impl Channel {
     /// A channel as its row says, before the log behind the checkpoint was read.
-    fn from_row(row: ChannelRow) -> Self {
+    fn from_row(row: ChannelRow, checkpoint: Position) -> Self {
         let mut channel = Self::new(row.kind, Arc::from(row.topic));
         channel.next = row.next;
         channel.row_next = row.next;
@@ -169,11 +169,13 @@ impl Channel {
         channel.bytes = row.bytes;
         channel.first_time = row.first_time;
         channel.tail_base = row.next;
+        channel.last = checkpoint;
         channel
     }
 
     /// Takes in a record behind the checkpoint; false if it cannot be where it is.
     fn replay(&mut self, sequence: Sequence, position: Position, bytes: u64, time: Timestamp) -> bool {
+        self.last = position;
         if sequence > self.next || sequence < self.first_kept {
             return false;
         }

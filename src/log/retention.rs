@@ -2,7 +2,7 @@
 
 use super::directory::Directory;
 use super::index::View;
-use super::options::{Retention, RetentionRule};
+use super::options::{Holds, Retention, RetentionRule};
 use super::reader::Shared;
 use super::trim::{Cut, SLICE_EVENTS};
 use crate::store::{ChannelKind, Snapshot, StoreError, Table, Visit, log_key, number, time_key};
@@ -23,6 +23,8 @@ struct Due {
     bytes: u64,
     retention: Retention,
     too_old: bool,
+    /// Up to here no durable session needs its events.
+    passed: Position,
 }
 
 impl Sweep {
@@ -44,10 +46,11 @@ impl Sweep {
         &mut self,
         shared: &Shared,
         rule: &RetentionRule,
+        holds: &dyn Holds,
         cuts: &mut Vec<(Cut, View)>,
         mut budget: u64,
     ) -> Result<(), StoreError> {
-        let due = self.collect(&shared.directory(), rule, budget as usize);
+        let due = self.collect(&shared.directory(), rule, holds, budget as usize);
         let mut looked_at = self.next;
         shared.store.read(&mut |snapshot| {
             for (id, due) in &due.channels {
@@ -69,7 +72,7 @@ impl Sweep {
         Ok(())
     }
 
-    fn collect(&self, directory: &Directory, rule: &RetentionRule, most: usize) -> Collected {
+    fn collect(&self, directory: &Directory, rule: &RetentionRule, holds: &dyn Holds, most: usize) -> Collected {
         let mut channels = Vec::new();
         let mut id = self.next;
         let end = ChannelId(self.next.0.saturating_add(CHANNELS_PER_STEP));
@@ -86,6 +89,7 @@ impl Sweep {
                 if too_old || too_many || too_big {
                     let view = View::new(id, channel);
                     let bytes = channel.bytes;
+                    let passed = holds.passed(id, &channel.topic, ChannelKind::Event).unwrap_or_default();
                     channels.push((
                         id,
                         Due {
@@ -93,6 +97,7 @@ impl Sweep {
                             bytes,
                             retention,
                             too_old,
+                            passed,
                         },
                     ));
                 }
@@ -126,7 +131,10 @@ impl Sweep {
         {
             end = end.max(due.end_by_bytes(bytes, most, snapshot)?);
         }
-        let end = end.min(most);
+        let mut end = end.min(most);
+        if end > view.first_kept && due.passed < Position(u64::MAX) {
+            end = end.min(view.first_after(snapshot, due.passed)?);
+        }
         Ok((end > view.first_kept).then(|| Cut {
             channel,
             through: Sequence(end.0 - 1),

@@ -5,11 +5,12 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Condvar, Mutex};
 
 use super::{
-    Command, Committed, Event, Log, LogError, LogOptions, LogReader, Outcome, Publish, Recovered, Stored, Submission,
+    Command, Committed, Event, Log, LogError, LogOptions, LogReader, Outcome, Publish, Recovered, Scan, Stored,
+    Submission,
 };
-use super::{TopicMatch, options::Retention};
-use crate::store::Store;
-use crate::types::{Clock, Message, MessageParts, Position, QoS, Timestamp};
+use super::{Holds, TopicMatch, options::Retention};
+use crate::store::{ChannelKind, Store};
+use crate::types::{ChannelId, Clock, Message, MessageParts, Position, QoS, Timestamp};
 
 /// A log whose commands are waited for.
 pub(crate) struct Bench {
@@ -99,6 +100,22 @@ impl Bench {
         }
     }
 
+    pub(crate) fn hold(&mut self, topic: &str, payload: &str) -> Result<Stored, LogError> {
+        match self.run_one(hold(topic, payload))? {
+            Outcome::Stored(stored) => Ok(stored),
+            other => panic!("what is held is stored, not {other:?}"),
+        }
+    }
+
+    /// The payloads of all that is kept, events and held records.
+    pub(crate) fn kept(&self) -> Vec<String> {
+        let events = read_scan(
+            &self.reader,
+            self.reader.scan_kept(Arc::new(Filter::all()), Position(0)),
+        );
+        events.iter().map(|event| payload(event).to_owned()).collect()
+    }
+
     pub(crate) fn read(&self, filter: &Filter, after: Position) -> Vec<Event> {
         read(&self.reader, filter, after)
     }
@@ -106,7 +123,11 @@ impl Bench {
 
 /// Every event that matches, read to the watermark.
 pub(crate) fn read(reader: &LogReader, filter: &Filter, after: Position) -> Vec<Event> {
-    let mut scan = reader.scan(Arc::new(filter.clone()), after);
+    read_scan(reader, reader.scan(Arc::new(filter.clone()), after))
+}
+
+/// Everything that a scan finds, read to the watermark.
+pub(crate) fn read_scan(reader: &LogReader, mut scan: Scan) -> Vec<Event> {
     let mut out = Vec::new();
     while scan
         .next_batch(reader, &mut |_, _, _| true, 1_000, 1 << 20, &mut out)
@@ -174,6 +195,36 @@ impl TopicMatch for Filter {
         match self {
             Self::Exact(exact) => Some(exact),
             Self::Prefix(_) => None,
+        }
+    }
+}
+
+/// Answers what a test has said last; `None` for topics it has said nothing about, or nothing new.
+#[derive(Debug, Default)]
+pub(crate) struct Passed {
+    topics: Mutex<HashMap<String, Position>>,
+    asked: Mutex<Vec<String>>,
+}
+
+impl Passed {
+    /// Everything up to `position` was passed. What is held is answered once only, as the rule has it.
+    pub(crate) fn tell(&self, topic: &str, position: Position) {
+        self.topics.lock().unwrap().insert(topic.to_owned(), position);
+    }
+
+    /// The topics that were asked about since this was called last.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.asked.lock().unwrap())
+    }
+}
+
+impl Holds for Passed {
+    fn passed(&self, _: ChannelId, topic: &str, asked_for: ChannelKind) -> Option<Position> {
+        self.asked.lock().unwrap().push(topic.to_owned());
+        let mut topics = self.topics.lock().unwrap();
+        match asked_for {
+            ChannelKind::Event => topics.get(topic).copied(),
+            ChannelKind::Held => topics.remove(topic),
         }
     }
 }

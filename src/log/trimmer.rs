@@ -1,4 +1,5 @@
-//! What is to be trimmed, by command or by retention, and who waits for it; hands it out in bounded steps.
+//! What is to be trimmed, by command, by retention or because nobody needs it, and who waits for it; hands it out in
+//! bounded steps.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -6,6 +7,7 @@ use std::sync::Arc;
 use super::index::View;
 use super::options::{Holds, RetentionRule};
 use super::reader::Shared;
+use super::release::Release;
 use super::retention::Sweep;
 use super::trim::{self, Cut, SLICE_EVENTS, Trimmed};
 use super::{Command, Committed, LogError, Outcome};
@@ -14,13 +16,15 @@ use crate::types::{Sequence, Timestamp};
 
 /// Work of trimming.
 pub(crate) struct Trimmer<T> {
-    holds: Arc<dyn Holds>,
     /// Trim commands, each of one channel.
     asked: VecDeque<Committed<T>>,
     /// Who wants a whole sweep from now on.
     wanting: Vec<Committed<T>>,
     sweep_wanted: bool,
     sweep: Option<Sweep>,
+    release_wanted: bool,
+    release: Release,
+    holds: Arc<dyn Holds>,
     /// Who waits for the sweep under way.
     sweeping: Vec<Committed<T>>,
     /// What the step under way does when it is durable.
@@ -32,11 +36,13 @@ pub(crate) struct Trimmer<T> {
 impl<T> Trimmer<T> {
     pub(crate) fn new(holds: Arc<dyn Holds>) -> Self {
         Self {
-            holds,
             asked: VecDeque::new(),
             wanting: Vec::new(),
             sweep_wanted: false,
             sweep: None,
+            release_wanted: false,
+            release: Release::new(holds.clone()),
+            holds,
             sweeping: Vec::new(),
             trimmed: Vec::new(),
             finished: 0,
@@ -56,9 +62,16 @@ impl<T> Trimmer<T> {
         self.sweep_wanted = true;
     }
 
+    /// The time has come to let go of what is held for nobody.
+    pub(crate) fn want_release(&mut self) {
+        self.release_wanted = true;
+    }
+
     /// Whether there is anything to do.
     pub(crate) fn is_busy(&self) -> bool {
-        self.sweep.is_some() || self.sweep_wanted || self.is_asked()
+        let sweeps = self.sweep.is_some() || self.sweep_wanted;
+        let releases = self.release.is_walking() || self.release_wanted;
+        sweeps || releases || self.is_asked()
     }
 
     /// Whether anybody waits for an answer.
@@ -66,7 +79,7 @@ impl<T> Trimmer<T> {
         !self.asked.is_empty() || !self.wanting.is_empty() || !self.sweeping.is_empty()
     }
 
-    /// Plans a step of at most about [`SLICE_EVENTS`] events.
+    /// Plans a step of at most about [`SLICE_EVENTS`] events and as many held records.
     pub(crate) fn step(
         &mut self,
         shared: &Shared,
@@ -81,10 +94,14 @@ impl<T> Trimmer<T> {
         if cuts.is_empty() {
             self.begin_sweep(now);
             if let Some(sweep) = &mut self.sweep {
-                sweep.step(shared, rule, &mut cuts, left)?;
+                sweep.step(shared, rule, &*self.holds, &mut cuts, left)?;
             }
+            self.release.step(shared, &mut cuts)?;
         }
         self.trimmed.clear();
+        if cuts.is_empty() && self.sweep.is_none() {
+            return Ok(());
+        }
         let directory = shared.directory();
         shared.store.read(&mut |snapshot| {
             for (cut, view) in &cuts {
@@ -140,7 +157,12 @@ impl<T> Trimmer<T> {
             self.sweep = Some(Sweep::new(now));
             self.sweep_wanted = false;
             self.sweeping.append(&mut self.wanting);
+            self.release.begin();
         }
+        if self.release_wanted && !self.release.is_walking() {
+            self.release.begin();
+        }
+        self.release_wanted = false;
     }
 
     /// The step is durable: makes it visible. Returns what went, and the commands that are finished.
@@ -156,6 +178,8 @@ impl<T> Trimmer<T> {
         self.finished = 0;
         if self.sweep.as_ref().is_some_and(|sweep| sweep.is_over(end)) {
             self.sweep = None;
+        }
+        if self.sweep.is_none() && !self.release.is_walking() {
             answered.append(&mut self.sweeping);
         }
         for entry in &mut answered {
@@ -174,6 +198,8 @@ impl<T> Trimmer<T> {
         }
         self.sweep = None;
         self.sweep_wanted = false;
+        self.release.give_up();
+        self.release_wanted = false;
         self.trimmed.clear();
         self.finished = 0;
         refused

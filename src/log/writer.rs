@@ -12,7 +12,7 @@ use super::reader::Shared;
 use super::trimmer::Trimmer;
 use super::upkeep::Upkeep;
 use super::{Command, Committed, LogError, LogObserver, LogOptions, Outcome, Submission};
-use crate::store::StoreError;
+use crate::store::{ChannelKind, StoreError};
 use crate::types::Timestamp;
 
 /// The writer's thread owns this.
@@ -71,8 +71,10 @@ impl<T: Send> Writer<T> {
         if !self.poisoned && (self.upkeep.is_busy() || self.trimmer.is_busy()) {
             return Duration::ZERO;
         }
-        let left = self.next_sweep.since(self.options.clock.now());
-        left.min(self.options.retention_interval).max(Duration::from_millis(1))
+        let now = self.options.clock.now();
+        let sweep = self.next_sweep.since(now).min(self.options.retention_interval);
+        let release = self.next_release.since(now).min(self.options.release_interval);
+        sweep.min(release).max(Duration::from_millis(1))
     }
 
     /// Takes the next batch off the waiting commands; trims go to the trimmer.
@@ -210,6 +212,11 @@ impl<T: Send> Writer<T> {
             self.next_sweep = later;
             self.trimmer.want_sweep();
         }
+        let later = now.saturating_add(self.options.release_interval);
+        if now >= self.next_release || self.next_release > later {
+            self.next_release = later;
+            self.trimmer.want_release();
+        }
         if !self.trimmer.is_busy() {
             return;
         }
@@ -234,10 +241,15 @@ impl<T: Send> Writer<T> {
             return Err(error.into());
         }
         let (trimmed, answered) = self.trimmer.done(&self.shared);
+        let mut released = 0;
         for trimmed in &trimmed {
-            if let Some(topic) = self.shared.topics.topic(trimmed.channel()) {
-                self.observer.on_trimmed(topic, &trimmed.positions);
+            match self.shared.topics.channel(trimmed.channel()) {
+                Some((ChannelKind::Event, topic)) => self.observer.on_trimmed(topic, &trimmed.positions),
+                _ => released += trimmed.positions.len(),
             }
+        }
+        if released > 0 {
+            self.observer.on_released(released);
         }
         if !trimmed.is_empty() {
             self.measure();
