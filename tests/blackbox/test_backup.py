@@ -142,3 +142,28 @@ def test_a_failing_disk_leaves_no_half_copy(stored, tmp_path):
         assert done.returncode == 1, done
         assert not (tmp_path / "copy").exists(), fault
     stored.start()
+
+
+def test_a_copy_that_was_killed_does_not_keep_the_store_from_using_freed_room(brokers, connect, tmp_path):
+    config = {"store": {"default_retention": {"max_count": 10}, "retention_interval": "10ms"}}
+    one = brokers(config=config, store=["s/#"])
+    client = connect(one)
+    client.publish_all([("s/a", "x" * 2_000)] * 500)
+    trace = Trace(tmp_path / "trace", "write:delay_enter=60000000")
+    line = [*trace.around, str(BINARY), "backup", str(tmp_path / "copy"), "--data", str(one.data)]
+    process = subprocess.Popen(line)
+    deadline = time.monotonic() + 15
+    while not (tmp_path / "copy" / "data.mdb.partial").exists():
+        assert time.monotonic() < deadline, "the copy never began"
+        time.sleep(0.01)
+    client.publish_all([("s/a", "x" * 2_000)] * 500)
+    process.kill()
+    process.wait()
+    # Alone, so that each is a commit.
+    for _ in range(300):
+        client.publish("s/a", "x")
+    one.wait_log("readers that were killed are forgotten")
+    before = (one.data / "data.mdb").stat().st_size
+    for _ in range(10):
+        client.publish_all([("s/a", "x" * 2_000)] * 500)
+    assert (one.data / "data.mdb").stat().st_size < before + 2_000 * 5_000 // 2

@@ -6,7 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
-CALLS = "fsync,fdatasync,msync,sync_file_range,openat,pwrite64"
+CALLS = "write,fsync,fdatasync,msync,sync_file_range,openat,pwrite64"
 
 
 class Trace:
