@@ -13,6 +13,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("cursor", 2),
     ("session", 2),
     ("store", 2),
+    ("inspect", 3),
     ("log", 3),
     ("router", 3),
     ("broker", 4),

@@ -25,12 +25,13 @@
 //! | 2 | [`session`] | the state machine of one client; pure: packets in, packets and actions out |
 //! | 2 | [`store`] | LMDB tables and their encodings; a store in memory and one that fails, for tests |
 //! | 3 | [`log`] | commands as data, the writer with its group commit, readers |
+//! | 3 | [`inspect`] | what a data folder holds, told to people; reads only |
 //! | 3 | [`router`] | subscriptions -> targets, live groups, retained messages; no I/O |
 //! | 4 | [`broker`] | the only place that knows session, router and log |
 //! | 5 | [`net`] | listeners and the driver of one connection |
 //! | 5 | [`admin`] | HTTP: metrics |
 //! | 6 | [`server`] | wiring, signals, the ordered stop |
-//! | 7 | [`cli`] | flags, environment, `rewindmq check` |
+//! | 7 | [`cli`] | flags, environment, `rewindmq check`, `backup` and `inspect` |
 //!
 //! # The way of a message
 //!
@@ -70,6 +71,10 @@
 //! LMDB commits with fdatasync: what was acknowledged survives a power loss if the disk keeps what it said it wrote.
 //! `kill -9` of the broker loses nothing that was acknowledged. A commit that fails poisons the log: from then on stored
 //! events are refused with 0x83 until a restart, reading goes on, and the log says why.
+//!
+//! With `store.durability = "async"` a thread of the store syncs at intervals instead. `kill -9` still loses nothing, but
+//! a power loss takes what was not synced, and since nothing orders the pages on their way to the disk, it may leave a
+//! file that LMDB cannot read. A sync that fails poisons the store as a failed commit does.
 
 pub mod admin;
 pub mod broker;
@@ -79,6 +84,7 @@ pub mod config;
 pub mod cursor;
 #[cfg(test)]
 mod floors;
+pub mod inspect;
 pub mod log;
 pub mod metrics;
 pub mod net;

@@ -1,17 +1,19 @@
 //! The `rewindmq` program.
 
 use std::env;
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use rewindmq::cli::{self, Args, BackupArgs, Invocation};
+use rewindmq::cli::{self, Args, Invocation};
 use rewindmq::server;
 
 fn main() -> ExitCode {
     match cli::parse_args() {
         Invocation::Run(args) => run(&args),
         Invocation::Check(args) => check(&args),
-        Invocation::Backup(args) => backup(&args),
+        Invocation::Backup(args) => tell(cli::backup(&args, env::vars_os())),
+        Invocation::Inspect(args) => tell(cli::inspect(&args)),
     }
 }
 
@@ -34,8 +36,9 @@ fn check(args: &Args) -> ExitCode {
     }
 }
 
-fn backup(args: &BackupArgs) -> ExitCode {
-    match cli::backup(args, env::vars_os()) {
+/// Tells what came of something that needs no broker.
+fn tell(result: Result<String, impl Display>) -> ExitCode {
+    match result {
         Ok(text) => say(io::stdout(), &text, ExitCode::SUCCESS),
         Err(fault) => say(io::stderr(), &format!("rewindmq: {fault}\n"), ExitCode::FAILURE),
     }

@@ -1,6 +1,7 @@
 //! The command line: flags into a configuration, a configuration into a summary, and what is done without a broker.
 
 mod backup;
+mod inspect;
 mod log;
 
 use std::ffi::OsString;
@@ -14,6 +15,7 @@ use crate::config::{
 };
 
 pub use backup::{BackupArgs, BackupError, backup};
+pub use inspect::{InspectArgs, inspect};
 pub use log::start_log;
 
 /// What the user asks the program to do.
@@ -25,6 +27,8 @@ pub enum Invocation {
     Check(Args),
     /// Copy the store.
     Backup(BackupArgs),
+    /// Tell what a data folder holds.
+    Inspect(InspectArgs),
 }
 
 /// Where the configuration comes from, and the options that the command line sets.
@@ -115,6 +119,11 @@ enum Command {
     /// copy that was interrupted is not taken for a store. As long as the copy takes, the store does not use freed pages
     /// again: it grows by what is written in that time.
     Backup(BackupArgs),
+    /// Tell what a data folder holds: tables, channels, cursors, sessions; a broker may run on it meanwhile
+    ///
+    /// Changes nothing. Rows that cannot be read are told and passed over. While a broker runs, what is told is of slightly
+    /// different moments.
+    Inspect(InspectArgs),
 }
 
 impl From<Cli> for Invocation {
@@ -123,6 +132,7 @@ impl From<Cli> for Invocation {
             None => Self::Run(cli.args),
             Some(Command::Check(args)) => Self::Check(args),
             Some(Command::Backup(args)) => Self::Backup(args),
+            Some(Command::Inspect(args)) => Self::Inspect(args),
         }
     }
 }

@@ -13,10 +13,12 @@ use super::{FORMAT, Snapshot, StoreError, Table, Visit, Visitor};
 /// A table's rows.
 pub(super) type Rows = Database<'static, Bytes, Bytes>;
 
+type Tables = [Option<Rows>; Table::ALL.len()];
+
 /// An open environment.
 pub(super) struct Environment {
     // A folder of another age may lack some; none lacks when it was opened for writing.
-    tables: [Option<Rows>; Table::ALL.len()],
+    tables: Tables,
     env: Env<WithoutTls>,
     path: PathBuf,
 }
@@ -51,7 +53,7 @@ impl Environment {
         // lock lets one process write, this process opens a folder once, and LMDB's own locking orders everything else.
         let env = unsafe { builder.open(path) }.map_err(|error| store_error(path, "opening the store", error))?;
         Ok(Self {
-            tables: [None; Table::ALL.len()],
+            tables: Tables::default(),
             env,
             path: path.to_owned(),
         })
@@ -59,20 +61,16 @@ impl Environment {
 
     /// Opens the tables that are there; refuses another format.
     pub(super) fn open_tables(&mut self) -> Result<(), StoreError> {
-        for table in Table::ALL {
-            self.tables[table as usize] = self.open_table(table)?;
-        }
+        self.tables = self.opened_tables().map_err(|error| self.opening(error))?;
         self.check_format()
     }
 
-    /// Makes the tables that are not there yet, and the format's row.
+    /// Makes the tables that are not there yet, and the format's row: all of them or none.
     pub(super) fn make_tables(&mut self) -> Result<(), StoreError> {
-        for table in Table::ALL {
-            if self.tables[table as usize].is_none() {
-                self.tables[table as usize] = Some(self.make_table(table)?);
-            }
+        if self.tables.iter().any(Option::is_none) {
+            self.tables = self.made_tables().map_err(|error| self.opening(error))?;
         }
-        self.write_format().map_err(|error| self.opening(error))
+        Ok(())
     }
 
     /// The environment itself.
@@ -103,35 +101,36 @@ impl Environment {
         self.error("opening the tables", error)
     }
 
-    fn open_table(&self, table: Table) -> Result<Option<Rows>, StoreError> {
-        let open = || {
-            let txn = self.env.read_txn()?;
-            let opened = self
-                .env
-                .open_databases_and_commit(txn, |opener, txn| -> heed::Result<_> {
-                    let rows = opener.open_database::<Bytes, Bytes>(txn, Some(table.name()))?;
-                    Ok(CommitOrAbort::<_, ()>::Commit(rows))
-                })?;
-            Ok(opened.commit().flatten())
-        };
-        open().map_err(|error| self.opening(error))
+    fn opened_tables(&self) -> heed::Result<Tables> {
+        let txn = self.env.read_txn()?;
+        let opened = self.env.open_databases_and_commit(txn, |opener, txn| {
+            let mut tables = [None; Table::ALL.len()];
+            for table in Table::ALL {
+                tables[table as usize] = opener.open_database::<Bytes, Bytes>(txn, Some(table.name()))?;
+            }
+            Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(tables))
+        })?;
+        Ok(opened.commit().expect("the closure never aborts"))
     }
 
-    fn make_table(&self, table: Table) -> Result<Rows, StoreError> {
-        let make = || {
-            let txn = self.env.write_txn()?;
-            self.env
-                .create_databases_and_commit(txn, |opener, txn| -> heed::Result<_> {
-                    let rows = opener.create_database::<Bytes, Bytes>(txn, Some(table.name()))?;
-                    Ok(CommitOrAbort::<_, ()>::Commit(rows))
-                })
-        };
-        let made = make().map_err(|error| self.opening(error))?;
+    fn made_tables(&self) -> heed::Result<Tables> {
+        let txn = self.env.write_txn()?;
+        let made = self.env.create_databases_and_commit(txn, |opener, txn| {
+            let mut tables = [None; Table::ALL.len()];
+            for table in Table::ALL {
+                tables[table as usize] = Some(opener.create_database::<Bytes, Bytes>(txn, Some(table.name()))?);
+            }
+            let meta = tables[Table::Meta as usize].expect("it was just made");
+            if meta.get(txn, FORMAT_KEY)?.is_none() {
+                meta.put(txn, FORMAT_KEY, &FORMAT.to_be_bytes())?;
+            }
+            Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(tables))
+        })?;
         Ok(made.commit().expect("the closure never aborts"))
     }
 
     fn check_format(&self) -> Result<(), StoreError> {
-        // A crash between making the tables and writing the format leaves none; there is no record then.
+        // Tables and format are made together: a folder has both or neither.
         let instant = self.instant()?;
         let Some(found) = instant.value(Table::Meta, FORMAT_KEY)? else {
             return Ok(());
@@ -145,16 +144,6 @@ impl Environment {
             found,
             known: FORMAT,
         })
-    }
-
-    fn write_format(&self) -> heed::Result<()> {
-        let meta = self.rows(Table::Meta).expect("every table was made");
-        let mut txn = self.env.write_txn()?;
-        if meta.get(&txn, FORMAT_KEY)?.is_some() {
-            return Ok(());
-        }
-        meta.put(&mut txn, FORMAT_KEY, &FORMAT.to_be_bytes())?;
-        txn.commit()
     }
 }
 

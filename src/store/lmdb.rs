@@ -1,6 +1,7 @@
 //! The store on disk: LMDB, one map that is never resized. Every write is synced before it returns, or a little later.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use heed::{EnvFlags, PutFlags, RwTxn};
@@ -50,6 +51,7 @@ pub struct LmdbStore {
     flusher: Option<Flusher>,
     environment: Environment,
     map_bytes: u64,
+    writes: AtomicU64,
     folder: Folder,
 }
 
@@ -70,6 +72,7 @@ impl LmdbStore {
             flusher,
             environment,
             map_bytes: options.map_bytes as u64,
+            writes: AtomicU64::new(0),
             folder,
         })
     }
@@ -77,6 +80,15 @@ impl LmdbStore {
     /// The data folder.
     pub fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// A program that was killed while it copied or looked at the store would keep freed pages from being used for ever.
+    fn forget_dead_readers(&self) {
+        match self.environment.env().clear_stale_readers() {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "readers that were killed are forgotten"),
+            Err(error) => tracing::warn!(%error, "readers that were killed may keep the store from using freed room"),
+        }
     }
 
     fn apply(&self, txn: &mut RwTxn<'_>, table: Table, change: Change<'_>) -> heed::Result<()> {
@@ -102,6 +114,13 @@ impl Store for LmdbStore {
             .map_err(|error| self.environment.error("committing to the store", error))?;
         if let Some(flusher) = &self.flusher {
             flusher.committed();
+        }
+        if self
+            .writes
+            .fetch_add(1, Ordering::Relaxed)
+            .is_multiple_of(WRITES_PER_CHECK)
+        {
+            self.forget_dead_readers();
         }
         Ok(())
     }
@@ -159,6 +178,9 @@ fn flusher(environment: &Environment, interval: Duration) -> Result<Flusher, Sto
     })?;
     Flusher::start(interval, force).map_err(|error| StoreError::io("starting a thread", error))
 }
+
+/// After how many writes it is looked whether readers were killed; a look takes about a microsecond.
+const WRITES_PER_CHECK: u64 = 256;
 
 #[cfg(test)]
 #[path = "lmdb_tests.rs"]

@@ -24,13 +24,16 @@ RUNNING: list[Broker] = []
 class Broker:
     """One broker process with its own data folder; ports are chosen by the system at each start."""
 
-    def __init__(self, config: dict | str | None = None, store=(), args=(), env=None, data=None, flags=True):
+    def __init__(
+        self, config: dict | str | None = None, store=(), args=(), env=None, data=None, flags=True, around=()
+    ):
         self.folder = tempfile.TemporaryDirectory(prefix="rewindmq-test-")
         self.data = Path(data) if data else Path(self.folder.name) / "data"
         self.config = config
         self.options = [item for rule in store for item in ("--store", rule)] + list(args)
         self.env = env or {}
         self.flags = flags
+        self.around = list(around)
         self.process: subprocess.Popen | None = None
         self.log: list[str] = []
         self.seen = 0
@@ -40,7 +43,7 @@ class Broker:
 
     def command(self) -> list[str]:
         """The command line."""
-        line = [str(BINARY)]
+        line = [*self.around, str(BINARY)]
         if self.flags:
             line += ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data", str(self.data)]
         if self.config is not None:
@@ -164,6 +167,17 @@ class Broker:
                 return now
             assert time.monotonic() < deadline, f"condition never held; /metrics:\n{now.text}"
             time.sleep(0.05)
+
+
+def run(*arguments: str | Path, env=None, timeout: float = 60) -> subprocess.CompletedProcess:
+    """A command of the binary that ends by itself; its output is text."""
+    return subprocess.run(
+        [str(BINARY), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, **(env or {})},
+    )
 
 
 class Metrics:
