@@ -25,6 +25,7 @@ fn report(record: CursorRecord, last: Position) -> CursorReport {
     let (owner, name) = match record.owner {
         CursorOwner::Client(name) => ("client", name),
         CursorOwner::Group(name) => ("group", name),
+        CursorOwner::Share(name) => ("share", name),
     };
     CursorReport {
         owner,
