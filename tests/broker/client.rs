@@ -18,7 +18,7 @@ use super::values::{owned, pairs};
 /// How long anything may take before the test fails.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A connected client. It answers PUBREL and nothing else on its own.
+/// A connected client. It answers PUBREL, unless it is told not to, and nothing else on its own.
 pub struct Client {
     stream: TcpStream,
     version: Version,
@@ -26,6 +26,7 @@ pub struct Client {
     used: usize,
     inbox: VecDeque<Received>,
     last_packet_id: u16,
+    completes: bool,
     pub connack: ConnAck,
 }
 
@@ -49,6 +50,7 @@ impl Client {
             used: 0,
             inbox: VecDeque::new(),
             last_packet_id: 0,
+            completes: true,
             connack: ConnAck::new(ReasonCode::UnspecifiedError),
         };
         client.try_send(&Packet::Connect(Box::new(connect)))?;
@@ -70,6 +72,11 @@ impl Client {
 
     pub fn send(&mut self, packet: &Packet<'_>) {
         self.try_send(packet).expect("the connection takes it");
+    }
+
+    /// From now on PUBREL is received like any other packet, and the test answers it.
+    pub fn leave_completing(&mut self) {
+        self.completes = false;
     }
 
     /// The raw connection, for what no packet says.
@@ -118,7 +125,9 @@ impl Client {
         };
         let received = owned(decoded);
         self.used += len;
-        if let Some(Packet::PubRel(ack)) = packet(&received) {
+        if let Some(Packet::PubRel(ack)) = packet(&received)
+            && self.completes
+        {
             self.try_send(&Packet::PubComp(Ack::new(ack.packet_id, ReasonCode::Success)))?;
             return self.decode();
         }
