@@ -95,7 +95,7 @@ impl Stage<'_> {
 /// stay done.
 fn survive(disaster: Disaster, rounds: usize, options: &[(&str, &str)]) {
     let mut seed = Seed::named("CHAOS_SEED");
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let mut stage = Stage {
         folder: folder.path(),
         options,

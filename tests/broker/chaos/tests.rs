@@ -55,7 +55,7 @@ fn message(ledger: &Ledger, id: StreamId, number: u64, qos: u8) -> Message {
     Message {
         topic: stream.topic.to_owned(),
         payload: stream.text(number).into_bytes(),
-        qos: QoS::from_bits(qos).unwrap(),
+        qos: QoS::from_bits(qos).expect("a QoS"),
         retain: false,
         dup: false,
         packet_id: PacketId::new(1),
