@@ -156,7 +156,7 @@ impl Broker {
 
     fn resume(&self, mut client: Client, options: LinkOptions) -> Client {
         client.session.resume(options);
-        client.outbox.set_connected(true);
+        client.outbox.begin_connection();
         for membership in &client.groups {
             membership.group.connect(&client.outbox);
         }

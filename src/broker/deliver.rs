@@ -18,10 +18,10 @@ impl Broker {
         if let Some(fault) = taken.order {
             return Err(fault);
         }
-        for reply in taken.replies {
-            self.handle_reply(client, reply)?;
-        }
         client.waiting.extend(taken.live);
+        // All of them are handled, also where one ends the connection: nothing comes twice.
+        let faults = taken.replies.into_iter().map(|reply| self.handle_reply(client, reply));
+        faults.fold(Ok(()), Result::and)?;
         for source in client.session.resend(now, OUTPUT_LIMIT) {
             self.acknowledged(client, source);
         }
