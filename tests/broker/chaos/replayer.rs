@@ -1,7 +1,7 @@
 //! Reads events by a cursor of its own or as a member of a group, and notes what came through that cursor.
 
 use std::collections::HashMap;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -212,6 +212,10 @@ impl Replayer {
                 other => return Err(End::Wrong(format!("gets {other:?}"))),
             },
         };
+        if life.is_ending() {
+            // Not all connections break at once: another member may have it already.
+            return Err(io::Error::from(ErrorKind::ConnectionReset).into());
+        }
         let sequence = self.came(&message, life)?;
         self.seen()?.acknowledged(&message.topic, sequence, &moment(life));
         client.try_acknowledge(&message)?;
