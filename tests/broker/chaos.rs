@@ -16,7 +16,7 @@ mod witness;
 use std::collections::HashMap;
 use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rewindmq::codec::Connect;
 use rewindmq::types::Version;
@@ -54,14 +54,14 @@ struct Stage<'a> {
     options: &'a [(&'a str, &'a str)],
     disaster: Disaster,
     program: Option<Program>,
-    ends: Vec<Instant>,
+    lives: usize,
     sprung: HashMap<Moment, usize>,
 }
 
 impl Stage<'_> {
     fn begin(&mut self, trap: Option<Trap>) -> Life {
         let program = self.program.take().unwrap_or_else(|| self.spawn().listening());
-        let life = Life::new(program.address, &self.ends, trap);
+        let life = Life::new(program.address, self.lives, trap);
         self.program = Some(program);
         life
     }
@@ -72,11 +72,11 @@ impl Stage<'_> {
 
     fn strike(&mut self, life: &Life) {
         let program = self.program.take_if(|_| self.disaster == Disaster::Kill);
-        let end = life.end(|| match program {
+        life.end(|| match program {
             Some(program) => program.kill(),
             None => life.cut(),
         });
-        self.ends.push(end);
+        self.lives += 1;
         if let Some(moment) = life.sprung() {
             *self.sprung.entry(moment).or_default() += 1;
         }
@@ -102,7 +102,7 @@ fn survive(disaster: Disaster, rounds: usize, options: &[(&str, &str)]) {
         options,
         disaster,
         program: None,
-        ends: Vec::new(),
+        lives: 0,
         sprung: HashMap::new(),
     };
     let mut cast = Cast::new(&mut seed.random);

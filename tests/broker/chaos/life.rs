@@ -44,8 +44,6 @@ pub struct Life {
     address: SocketAddr,
     /// Which one, from 0.
     pub number: usize,
-    /// When each earlier one ended.
-    pub ends: Vec<Instant>,
     trap: Option<Trap>,
     state: Mutex<State>,
     changed: Condvar,
@@ -63,11 +61,10 @@ struct State {
 }
 
 impl Life {
-    pub fn new(address: SocketAddr, ends: &[Instant], trap: Option<Trap>) -> Self {
+    pub fn new(address: SocketAddr, number: usize, trap: Option<Trap>) -> Self {
         Self {
             address,
-            number: ends.len(),
-            ends: ends.to_vec(),
+            number,
             trap,
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -150,15 +147,13 @@ impl Life {
         self.state().ending
     }
 
-    /// Ends it by a disaster; gives when it happened.
-    pub fn end(&self, disaster: impl FnOnce()) -> Instant {
+    /// Ends it by a disaster.
+    pub fn end(&self, disaster: impl FnOnce()) {
         self.state().ending = true;
         self.changed.notify_all();
-        let now = Instant::now();
         disaster();
         self.state().ended = true;
         self.changed.notify_all();
-        now
     }
 
     /// Breaks every connection from outside.

@@ -13,8 +13,6 @@ use super::life::{End, Life};
 use super::store::Store;
 use crate::client::{Client, DEADLINE, Message, Received, filter, v5};
 
-/// An acknowledgement is on disk after this; later ones may be lost in a crash.
-const GRACE: Duration = Duration::from_secs(1);
 /// How long one wait takes before it is looked whether all is done.
 const PATIENCE: Duration = Duration::from_millis(50);
 
@@ -41,8 +39,15 @@ pub struct Replayer {
 /// What came through one cursor.
 #[derive(Default)]
 pub struct Seen {
-    channels: HashMap<String, Vec<Event>>,
+    channels: HashMap<String, Channel>,
     acknowledged: usize,
+}
+
+#[derive(Default)]
+struct Channel {
+    events: Vec<Event>,
+    /// The last life in which one of them came, and the sequence of the first one that did.
+    began: (usize, u64),
 }
 
 #[derive(Clone, Default)]
@@ -50,66 +55,50 @@ struct Event {
     text: String,
     /// The last life in which it came.
     came: Option<usize>,
-    acknowledged: Option<(usize, Instant)>,
-}
-
-/// When something happens.
-pub struct Moment<'a> {
-    pub life: usize,
-    /// When each earlier life ended.
-    pub ends: &'a [Instant],
-    pub now: Instant,
+    is_acknowledged: bool,
 }
 
 impl Seen {
-    /// An event came. Through a cursor of one client (`in_order`) the sequences of a channel begin without a gap.
-    pub fn came(
-        &mut self,
-        topic: &str,
-        sequence: u64,
-        text: &str,
-        in_order: bool,
-        at: &Moment<'_>,
-    ) -> Result<(), String> {
-        let events = self.channels.entry(topic.to_owned()).or_default();
+    /// An event came. Through a cursor of one client (`in_order`) a channel's sequences come without a gap, and no life
+    /// begins before an earlier one did: the cursor never goes back.
+    pub fn came(&mut self, topic: &str, sequence: u64, text: &str, in_order: bool, life: usize) -> Result<(), String> {
+        let channel = self.channels.entry(topic.to_owned()).or_default();
         let index = sequence as usize - 1;
-        let earlier = events.len() as u64;
-        if in_order && sequence > earlier + 1 {
-            return Err(format!("gets event {sequence} of {topic} after event {earlier}"));
+        let newest = channel.events.len() as u64;
+        let wrong = |what: String| Err(format!("gets event {sequence} of {topic} {what}"));
+        if in_order && sequence > newest + 1 {
+            return wrong(format!("after event {newest}"));
         }
-        if events.len() <= index {
-            events.resize(index + 1, Event::default());
+        if in_order && channel.began.0 != life && sequence < channel.began.1 {
+            let (life, first) = channel.began;
+            return wrong(format!("though life {life} began with event {first}"));
         }
-        let event = &mut events[index];
-        if event.came == Some(at.life) {
-            return Err(format!("gets event {sequence} of {topic} twice in one life"));
+        if channel.events.len() <= index {
+            channel.events.resize(index + 1, Event::default());
+        }
+        let event = &mut channel.events[index];
+        if event.came == Some(life) {
+            return wrong("twice in one life".to_owned());
         }
         if event.came.is_some() && event.text != text {
-            return Err(format!(
-                "gets event {sequence} of {topic} as {text} and as {}",
-                event.text
-            ));
+            return wrong(format!("as {text} and as {}", event.text));
         }
-        if let Some((life, acknowledged)) = event.acknowledged {
-            let margin = at.ends[life].saturating_duration_since(acknowledged);
-            if margin > GRACE {
-                return Err(format!(
-                    "gets event {sequence} of {topic}, acknowledged {margin:?} before the end"
-                ));
-            }
-        }
-        event.came = Some(at.life);
+        event.came = Some(life);
         text.clone_into(&mut event.text);
+        if channel.began.0 != life || channel.began.1 == 0 {
+            channel.began = (life, sequence);
+        }
         Ok(())
     }
 
     /// PUBACK is about to be sent.
-    pub fn acknowledged(&mut self, topic: &str, sequence: u64, at: &Moment<'_>) {
-        let Some(events) = self.channels.get_mut(topic) else {
+    pub fn acknowledged(&mut self, topic: &str, sequence: u64) {
+        let Some(channel) = self.channels.get_mut(topic) else {
             return;
         };
-        let before = events[sequence as usize - 1].acknowledged.replace((at.life, at.now));
-        self.acknowledged += usize::from(before.is_none());
+        let event = &mut channel.events[sequence as usize - 1];
+        self.acknowledged += usize::from(!event.is_acknowledged);
+        event.is_acknowledged = true;
     }
 
     /// Whether everything in the store came, as it is there.
@@ -124,10 +113,10 @@ impl Seen {
     /// What came is what is in the store.
     pub fn compare(&self, store: &Store) -> Result<(), String> {
         for (topic, texts) in &store.channels {
-            let events = self.channels.get(topic).map_or(&[][..], |events| events);
+            let events = self.channels.get(topic).map_or(&[][..], |channel| &channel.events);
             for (index, text) in texts.iter().enumerate() {
                 match events.get(index) {
-                    Some(event) if event.acknowledged.is_some() && event.text == *text => {}
+                    Some(event) if event.is_acknowledged && event.text == *text => {}
                     Some(event) if event.came.is_some() && event.text != *text => {
                         return Err(format!(
                             "got event {} of {topic} as {}, not {text}",
@@ -217,7 +206,7 @@ impl Replayer {
             return Err(io::Error::from(ErrorKind::ConnectionReset).into());
         }
         let sequence = self.came(&message, life)?;
-        self.seen()?.acknowledged(&message.topic, sequence, &moment(life));
+        self.seen()?.acknowledged(&message.topic, sequence);
         client.try_acknowledge(&message)?;
         Ok(true)
     }
@@ -226,15 +215,7 @@ impl Replayer {
         let sequence = message.sequence();
         let in_order = self.keeps != Keeps::Group;
         let mut seen = self.seen()?;
-        seen.came(&message.topic, sequence, message.text(), in_order, &moment(life))?;
+        seen.came(&message.topic, sequence, message.text(), in_order, life.number)?;
         Ok(sequence)
-    }
-}
-
-fn moment(life: &Life) -> Moment<'_> {
-    Moment {
-        life: life.number,
-        ends: &life.ends,
-        now: Instant::now(),
     }
 }
