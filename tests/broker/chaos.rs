@@ -35,7 +35,7 @@ const FLUSH: (&str, &str) = ("REWINDMQ__STORE__CURSOR_FLUSH", "50ms");
 /// How long a life lasts, ms.
 const LIFE_MS: std::ops::Range<u64> = 30..500;
 /// How long a trap is waited for.
-const TRAP: Duration = Duration::from_secs(2);
+const TRAP: Duration = Duration::from_secs(10);
 /// When a start is cut short, ms after it.
 const START_MS: std::ops::Range<u64> = 0..30;
 
