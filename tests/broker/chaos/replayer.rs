@@ -59,19 +59,24 @@ struct Event {
 }
 
 impl Seen {
-    /// An event came. Through a cursor of one client (`in_order`) a channel's sequences come without a gap, and no life
-    /// begins before an earlier one did: the cursor never goes back.
-    pub fn came(&mut self, topic: &str, sequence: u64, text: &str, in_order: bool, life: usize) -> Result<(), String> {
+    /// An event came. For one client a channel's sequences come without a gap. By its cursor alone they come in order,
+    /// and no life begins before an earlier one did: the cursor never goes back. (A session sends first what is in
+    /// flight, and after a crash its cursor may stand before that.)
+    pub fn came(&mut self, topic: &str, sequence: u64, text: &str, keeps: Keeps, life: usize) -> Result<(), String> {
         let channel = self.channels.entry(topic.to_owned()).or_default();
         let index = sequence as usize - 1;
         let newest = channel.events.len() as u64;
         let wrong = |what: String| Err(format!("gets event {sequence} of {topic} {what}"));
-        if in_order && sequence > newest + 1 {
+        if keeps != Keeps::Group && sequence > newest + 1 {
             return wrong(format!("after event {newest}"));
         }
-        if in_order && channel.began.0 != life && sequence < channel.began.1 {
+        if keeps == Keeps::Cursor && channel.began.0 != life && sequence < channel.began.1 {
             let (life, first) = channel.began;
             return wrong(format!("though life {life} began with event {first}"));
+        }
+        let later = &channel.events[channel.events.len().min(index + 1)..];
+        if keeps == Keeps::Cursor && later.iter().any(|event| event.came == Some(life)) {
+            return wrong("after a later one".to_owned());
         }
         if channel.events.len() <= index {
             channel.events.resize(index + 1, Event::default());
@@ -213,9 +218,8 @@ impl Replayer {
 
     fn came(&self, message: &Message, life: &Life) -> Result<u64, String> {
         let sequence = message.sequence();
-        let in_order = self.keeps != Keeps::Group;
         let mut seen = self.seen()?;
-        seen.came(&message.topic, sequence, message.text(), in_order, life.number)?;
+        seen.came(&message.topic, sequence, message.text(), self.keeps, life.number)?;
         Ok(sequence)
     }
 }

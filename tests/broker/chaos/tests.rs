@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rewindmq::types::{PacketId, QoS};
 
 use super::ledger::{Ledger, StreamId};
-use super::replayer::Seen;
+use super::replayer::{Keeps, Seen};
 use super::retained;
 use super::store::Store;
 use super::subscriber::Exchanges;
@@ -296,16 +296,21 @@ fn an_old_or_missing_or_second_retained_message_is_found() {
 #[test]
 fn a_cursor_that_skips_or_goes_back_is_found() {
     let mut seen = Seen::default();
-    seen.came("events/0", 1, "a", true, 0).unwrap();
-    assert_fault(seen.came("events/0", 1, "a", true, 0), "twice in one life");
-    assert_fault(seen.came("events/0", 3, "c", true, 0), "3 of events/0 after event 1");
-    seen.came("events/0", 1, "a", true, 1).unwrap();
-    assert_fault(seen.came("events/0", 1, "b", true, 2), "as b and as a");
-    seen.came("events/0", 2, "b", true, 2).unwrap();
+    seen.came("events/0", 1, "a", Keeps::Cursor, 0).unwrap();
+    assert_fault(seen.came("events/0", 1, "a", Keeps::Cursor, 0), "twice in one life");
     assert_fault(
-        seen.came("events/0", 1, "a", true, 3),
+        seen.came("events/0", 3, "c", Keeps::Cursor, 0),
+        "3 of events/0 after event 1",
+    );
+    seen.came("events/0", 1, "a", Keeps::Cursor, 1).unwrap();
+    assert_fault(seen.came("events/0", 1, "b", Keeps::Cursor, 2), "as b and as a");
+    seen.came("events/0", 2, "b", Keeps::Cursor, 2).unwrap();
+    assert_fault(
+        seen.came("events/0", 1, "a", Keeps::Cursor, 3),
         "though life 2 began with event 2",
     );
+    assert_fault(seen.came("events/0", 1, "a", Keeps::Cursor, 2), "after a later one");
+    seen.came("events/0", 1, "a", Keeps::Session, 3).unwrap();
     seen.acknowledged("events/0", 1);
     let store = |texts: &[&str]| {
         let texts = texts.iter().map(|text| (*text).to_owned()).collect();
