@@ -87,7 +87,7 @@ impl Broker {
             return Err(Refused::new(ReasonCode::ServerUnavailable, RefusalReason::Store, why));
         }
         client.session.resume(options);
-        client.outbox.set_connected(true);
+        client.outbox.begin_connection();
         self.router.touch();
         // Whatever passed the session by before the router knew is in the log by now.
         client.outbox.note(self.reader.watermark());
@@ -149,7 +149,9 @@ impl Broker {
         let id = client.session.client_id().clone();
         client.will = connect.will.clone().map(|will| Will::new(will, id));
         let mut commands = client.session_commands(None);
-        if !entry.session_present && let Some(durable) = &client.durable {
+        if !entry.session_present
+            && let Some(durable) = &client.durable
+        {
             let place = durable.record(&client.session);
             commands.push(Command::SavePlace(Box::new(place)));
         }

@@ -24,10 +24,13 @@ impl Broker {
         {
             durable.fall_behind();
         }
-        for reply in taken.replies {
-            self.handle_reply(client, reply, now)?;
-        }
         client.waiting.extend(taken.live);
+        // All of them are handled, also where one ends the connection: nothing comes twice.
+        let faults = taken
+            .replies
+            .into_iter()
+            .map(|reply| self.handle_reply(client, reply, now));
+        faults.fold(Ok(()), Result::and)?;
         for source in client.session.resend(now, OUTPUT_LIMIT) {
             self.acknowledged(client, source);
         }

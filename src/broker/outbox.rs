@@ -195,9 +195,24 @@ impl Outbox {
         self.wake.notify_one();
     }
 
-    /// Takes out what is there; messages only if `with_live`.
+    /// A connection has taken the session on. An order that came too late for the one before it does not count, and
+    /// who gave it is told to look again.
+    pub fn begin_connection(&self) {
+        self.set_connected(true);
+        self.lock().order = None;
+        self.released.notify_waiters();
+    }
+
+    /// Takes out what is there; messages only if `with_live`. Beside an order everything stays: it is for the next
+    /// connection.
     pub fn take(&self, with_live: bool) -> Taken {
         let mut inner = self.lock();
+        if let Some(order) = inner.order.take() {
+            return Taken {
+                order: Some(order),
+                ..Taken::default()
+            };
+        }
         let live = if with_live {
             inner.live_bytes = 0;
             std::mem::take(&mut inner.live)
@@ -207,7 +222,7 @@ impl Outbox {
         Taken {
             live,
             replies: std::mem::take(&mut inner.replies),
-            order: inner.order.take(),
+            order: None,
             place_behind: inner.place.as_ref().is_some_and(Tail::is_behind),
         }
     }
@@ -472,6 +487,28 @@ mod tests {
                 full: 2
             }
         );
+    }
+
+    #[test]
+    fn beside_an_order_everything_stays_for_the_next_connection() {
+        let outbox = outbox();
+        let reply = Reply::Publish(None, PublishOutcome::accepted());
+        outbox.push(&mut vec![live(QoS::AtLeastOnce), Item::Reply(reply)]);
+        outbox.order(Fault::protocol("the end"));
+        let taken = outbox.take(true);
+        assert!(taken.order.is_some() && taken.live.is_empty() && taken.replies.is_empty());
+        let taken = outbox.take(true);
+        assert_eq!((taken.live.len(), taken.replies.len()), (1, 1));
+    }
+
+    #[test]
+    fn an_order_for_the_connection_before_does_not_end_the_next_one() {
+        let outbox = outbox();
+        outbox.set_connected(false);
+        outbox.order(Fault::protocol("too late"));
+        outbox.begin_connection();
+        assert!(outbox.take(true).order.is_none());
+        assert!(outbox.is_connected());
     }
 
     #[test]

@@ -12,15 +12,51 @@ use crate::router::SubscriberId;
 /// What one read, one commit or one tick has to hand over.
 #[derive(Debug, Default)]
 pub struct Turn {
+    messages: Batches,
+    replies: Batches,
+    submissions: Submissions,
+}
+
+/// Items by the session they are for.
+#[derive(Debug, Default)]
+struct Batches {
     touched: Vec<(Arc<Outbox>, Vec<Item>)>,
     index: AHashMap<SubscriberId, usize>,
     spare: Vec<Vec<Item>>,
-    submissions: Submissions,
 }
 
 impl Turn {
     /// Leaves an item for a session.
     pub fn push(&mut self, outbox: &Arc<Outbox>, item: Item) {
+        match item {
+            Item::Reply(_) => self.replies.push(outbox, item),
+            Item::Live(_) | Item::Lane(..) | Item::Wake => self.messages.push(outbox, item),
+        }
+    }
+
+    /// Leaves a command for the log.
+    pub fn submit(&mut self, command: Command, tag: LogTag) {
+        self.submissions.push(Submission { command, tag });
+    }
+
+    /// The commands for the log; the caller hands them over.
+    pub fn take_submissions(&mut self) -> Submissions {
+        std::mem::take(&mut self.submissions)
+    }
+
+    /// Hands every batch over. Returns how many messages did not fit.
+    ///
+    /// Messages before replies: a publisher that has its reply may hand out its next message at once, and that one must
+    /// not come before those that are handed out here [MQTT-4.6.0-6].
+    pub fn deliver(&mut self) -> Refused {
+        let refused = self.messages.deliver();
+        self.replies.deliver();
+        refused
+    }
+}
+
+impl Batches {
+    fn push(&mut self, outbox: &Arc<Outbox>, item: Item) {
         let subscriber = outbox.subscriber;
         if let Some((last, items)) = self.touched.last_mut()
             && last.subscriber == subscriber
@@ -36,18 +72,7 @@ impl Turn {
         self.touched[index].1.push(item);
     }
 
-    /// Leaves a command for the log.
-    pub fn submit(&mut self, command: Command, tag: LogTag) {
-        self.submissions.push(Submission { command, tag });
-    }
-
-    /// The commands for the log; the caller hands them over.
-    pub fn take_submissions(&mut self) -> Submissions {
-        std::mem::take(&mut self.submissions)
-    }
-
-    /// Hands every batch over. Returns how many messages did not fit.
-    pub fn deliver(&mut self) -> Refused {
+    fn deliver(&mut self) -> Refused {
         let mut refused = Refused::default();
         self.index.clear();
         for (outbox, mut items) in self.touched.drain(..) {

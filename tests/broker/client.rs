@@ -18,7 +18,7 @@ use super::values::{owned, pairs};
 /// How long anything may take before the test fails.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A connected client. It answers PUBREL and nothing else on its own.
+/// A connected client. It answers PUBREL, unless it is told not to, and nothing else on its own.
 pub struct Client {
     stream: TcpStream,
     version: Version,
@@ -28,6 +28,7 @@ pub struct Client {
     last_packet_id: u16,
     /// The identifiers of the PUBRELs that came.
     released: Vec<PacketId>,
+    completes: bool,
     pub connack: ConnAck,
 }
 
@@ -52,6 +53,7 @@ impl Client {
             inbox: VecDeque::new(),
             last_packet_id: 0,
             released: Vec::new(),
+            completes: true,
             connack: ConnAck::new(ReasonCode::UnspecifiedError),
         };
         client.try_send(&Packet::Connect(Box::new(connect)))?;
@@ -73,6 +75,11 @@ impl Client {
 
     pub fn send(&mut self, packet: &Packet<'_>) {
         self.try_send(packet).expect("the connection takes it");
+    }
+
+    /// From now on PUBREL is received like any other packet, and the test answers it.
+    pub fn leave_completing(&mut self) {
+        self.completes = false;
     }
 
     /// The raw connection, for what no packet says.
@@ -121,7 +128,9 @@ impl Client {
         };
         let received = owned(decoded);
         self.used += len;
-        if let Some(Packet::PubRel(ack)) = packet(&received) {
+        if let Some(Packet::PubRel(ack)) = packet(&received)
+            && self.completes
+        {
             self.released.push(ack.packet_id);
             self.try_send(&Packet::PubComp(Ack::new(ack.packet_id, ReasonCode::Success)))?;
             return self.decode();

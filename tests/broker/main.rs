@@ -1,6 +1,7 @@
 //! Tests of the broker with its sockets, in this process where its store or its shutdown must be in hand, and as the
 //! program where it is killed. Each test has its own broker and, where it needs one, its own folder.
 
+mod chaos;
 mod client;
 mod cursors;
 mod flag;
