@@ -256,6 +256,11 @@ impl Outbox {
         self.lock().place = Some(Tail::new(seen));
     }
 
+    /// Sends a durable session back to the log, which has what is queued for it.
+    pub fn place_falls_behind(&self) {
+        self.lock().place_falls_behind();
+    }
+
     /// Whether a durable session has to read the log.
     pub fn is_place_behind(&self) -> bool {
         self.lock().place.as_ref().is_some_and(Tail::is_behind)
@@ -313,15 +318,11 @@ impl Outbox {
 
     /// Sends all readers back to the log: the connection is gone.
     pub fn fall_behind(&self) {
-        let inner = &mut *self.lock();
+        let mut inner = self.lock();
         for lane in inner.lanes.values_mut() {
             lane.fall_behind();
         }
-        if let Some(tail) = &mut inner.place {
-            tail.fall_behind();
-            inner.live.retain(|delivery| !delivery.source.has_cursor());
-            inner.live_bytes = inner.live.iter().map(Delivery::cost).sum();
-        }
+        inner.place_falls_behind();
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -330,6 +331,14 @@ impl Outbox {
 }
 
 impl Inner {
+    fn place_falls_behind(&mut self) {
+        if let Some(tail) = &mut self.place {
+            tail.fall_behind();
+            self.live.retain(|delivery| !delivery.source.has_cursor());
+            self.live_bytes = self.live.iter().map(Delivery::cost).sum();
+        }
+    }
+
     fn push_live(&mut self, delivery: Delivery, outbox: &Outbox, refused: &mut Refused) {
         let limits = &outbox.limits;
         if let Source::Session(position) = delivery.source {

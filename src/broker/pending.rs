@@ -13,6 +13,7 @@ use super::turn::Turn;
 use crate::config::PendingPolicy;
 use crate::log::{Backlog, BacklogLimits, LogError, SubscriptionKind};
 use crate::metrics::DropReason;
+use crate::session::Delivery;
 use crate::types::{Position, Timestamp};
 
 impl Broker {
@@ -36,26 +37,37 @@ impl Broker {
         }
         let mut refuses = false;
         self.sessions
-            .each_absent(|client| match self.limit_absent(client, &limits, turn) {
+            .each_absent(|client| match self.limit(client, &limits, turn) {
                 Ok(full) => refuses |= full,
                 Err(fault) => {
                     tracing::error!(client = client.client_id(), %fault, "what waits for a session cannot be counted")
                 }
             });
-        for outbox in self.sessions.online() {
-            if outbox.durable && outbox.is_place_behind() {
-                outbox.push(&mut vec![Item::Reply(Reply::LimitPending)]);
-            }
+        for outbox in self.sessions.online().iter().filter(|outbox| outbox.durable) {
+            outbox.push(&mut vec![Item::Reply(Reply::LimitPending)]);
             refuses |= outbox.is_over_limit();
         }
         self.refuses_full.store(refuses, Ordering::Release);
     }
 
-    /// The same for one session that is connected and reads the log.
+    /// The same for one session that is connected.
     pub(super) fn limit_connected(&self, client: &mut Client, now: Timestamp) {
         let limits = self.backlog_limits(now);
+        let Some(durable) = &mut client.durable else { return };
+        if !durable.behind && client.outbox.is_place_idle() && client.held.is_empty() {
+            self.set_over_limit(&client.outbox, false);
+            return;
+        }
+        if !durable.behind && !self.fits_surely(durable.place.read_to(), &limits) {
+            // What is queued is in the log as well, where it can be counted and left out.
+            let stays = |delivery: &Delivery| !delivery.source.has_cursor();
+            client.held.retain(stays);
+            client.waiting.retain(stays);
+            client.outbox.place_falls_behind();
+            durable.fall_behind();
+        }
         let mut turn = Turn::default();
-        if let Err(fault) = self.limit_absent(client, &limits, &mut turn) {
+        if let Err(fault) = self.limit(client, &limits, &mut turn) {
             tracing::error!(client = client.client_id(), %fault, "what waits for a session cannot be counted");
         }
         for submission in turn.take_submissions() {
@@ -64,7 +76,7 @@ impl Broker {
     }
 
     /// Gives up the oldest of what waits for a session beyond its limits, or refuses publishers. Returns whether they are.
-    fn limit_absent(&self, client: &mut Client, limits: &BacklogLimits, turn: &mut Turn) -> Result<bool, LogError> {
+    fn limit(&self, client: &mut Client, limits: &BacklogLimits, turn: &mut Turn) -> Result<bool, LogError> {
         let Some(read_to) = client.durable.as_ref().map(|durable| durable.place.read_to()) else {
             return Ok(false);
         };
@@ -109,8 +121,10 @@ impl Broker {
     /// Whether so little is in the log behind a position that no limit can be exceeded.
     fn fits_surely(&self, after: Position, limits: &BacklogLimits) -> bool {
         let records = self.reader.watermark().0.saturating_sub(after.0);
-        records == 0
-            || (limits.max_bytes.is_none() && limits.older_than.is_none() && limits.max_records >= Some(records))
+        let most_bytes = records.saturating_mul(u64::from(self.config.session.max_packet_size));
+        let fits = |value: u64, limit: Option<u64>| limit.is_none_or(|limit| value <= limit);
+        let young = records == 0 || limits.older_than.is_none();
+        young && fits(records, limits.max_records) && fits(most_bytes, limits.max_bytes)
     }
 
     fn set_over_limit(&self, outbox: &Arc<Outbox>, over: bool) {
