@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::index::View;
 use super::options::Holds;
 use super::reader::Shared;
-use super::trim::{Cut, SLICE_EVENTS};
+use super::trim::Cut;
 use crate::store::{ChannelKind, StoreError};
 use crate::types::{Position, Sequence};
 
@@ -61,15 +61,19 @@ impl Release {
         }
     }
 
-    /// Looks at the next channels and adds to `cuts` until about [`SLICE_EVENTS`] records are to go.
-    pub(crate) fn step(&mut self, shared: &Shared, cuts: &mut Vec<(Cut, View)>) -> Result<(), StoreError> {
+    /// Looks at the next channels and adds to `cuts` until `budget` records are to go.
+    pub(crate) fn step(
+        &mut self,
+        shared: &Shared,
+        cuts: &mut Vec<(Cut, View)>,
+        mut budget: u64,
+    ) -> Result<(), StoreError> {
         let Some(start) = self.next else { return Ok(()) };
-        let (due, end) = self.collect(shared, start);
+        let (due, end) = self.collect(shared, start, budget);
         self.next = end;
         if due.is_empty() {
             return Ok(());
         }
-        let mut budget = SLICE_EVENTS;
         shared.store.read(&mut |snapshot| {
             for Due { at, view, passed } in &due {
                 let known = &mut self.known[*at];
@@ -96,29 +100,29 @@ impl Release {
     }
 
     /// Asks about the next channels: those that may have something to cut, and where to go on.
-    fn collect(&mut self, shared: &Shared, start: usize) -> (Vec<Due>, Option<usize>) {
+    fn collect(&mut self, shared: &Shared, start: usize, most: u64) -> (Vec<Due>, Option<usize>) {
         let directory = shared.directory();
         let watermark = shared.watermark();
         let held = directory.held();
         self.known.resize(held.len(), Known::default());
         let mut due = Vec::new();
         let end = held.len().min(start + CHANNELS_PER_STEP);
-        for at in start..end {
-            let Some(channel) = directory.channel(held[at]).filter(|channel| channel.count() > 0) else {
+        for (at, id) in held.iter().enumerate().take(end).skip(start) {
+            let Some(channel) = directory.channel(*id).filter(|channel| channel.count() > 0) else {
                 continue;
             };
             let known = &mut self.known[at];
-            if let Some(passed) = self.holds.passed(held[at], &channel.topic, ChannelKind::Held) {
+            if let Some(passed) = self.holds.passed(*id, &channel.topic, ChannelKind::Held) {
                 known.passed = passed.min(watermark);
             }
             if known.passed >= known.first {
                 due.push(Due {
                     at,
-                    view: View::new(held[at], channel),
+                    view: View::new(*id, channel),
                     passed: known.passed,
                 });
             }
-            if due.len() as u64 == SLICE_EVENTS {
+            if due.len() as u64 == most {
                 return (due, Some(at + 1));
             }
         }

@@ -236,8 +236,8 @@ pub(crate) const RECORDS_PER_SNAPSHOT: usize = 1_000;
 pub(crate) const BYTES_PER_SNAPSHOT: usize = 1 << 20;
 /// Costs in tenths of a microsecond, as measured: a record read in passing, one found through the index, and a channel
 /// whose place in the index has to be found.
-const COST_IN_LOG: u64 = 1;
+pub(crate) const COST_IN_LOG: u64 = 1;
 const COST_IN_INDEX: u64 = 16;
-const COST_OF_CHANNEL: u64 = 40;
+pub(crate) const COST_OF_CHANNEL: u64 = 40;
 /// A merge keeps up to about 2 KB for each channel.
 const MOST_MERGED: usize = 1_024;

@@ -3,7 +3,7 @@
 #![allow(clippy::print_stdout)]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::testing::{Filter, append, hold};
@@ -74,8 +74,8 @@ fn open(folder: &tempfile::TempDir) -> Arc<LmdbStore> {
 fn start(folder: &tempfile::TempDir) {
     let (started, before) = (Instant::now(), cpu());
     let ready = Log::<u32>::open(open(folder), LogOptions::default(), Arc::new(()), Box::new(|_| {}));
-    ready.unwrap();
-    report("start and end", 1, started, before);
+    report("start", 1, started, before);
+    ready.unwrap().0.close();
 }
 
 fn read_all(reader: &LogReader, filter: Filter) {
@@ -115,24 +115,25 @@ fn what_an_event_costs() {
     }
 }
 
-/// A session that does not come on, so that nothing held may go.
-struct Blocked;
+/// A session that does not come on, so that nothing held may go, until it is told to have passed everything.
+#[derive(Default)]
+struct Blocked(AtomicBool);
 
 impl Holds for Blocked {
     fn passed(&self, _: ChannelId, _: &str, _: ChannelKind) -> Option<Position> {
-        None
+        self.0.load(Ordering::Acquire).then_some(Position(u64::MAX))
     }
 }
 
 #[test]
 #[ignore = "measures; takes long"]
 fn what_a_held_record_costs() {
-    for (batch, checkpoint_records) in [(100, 0), (1_000, 0), (10_000, 0), (1_000, 250_000), (1_000, 100_000)] {
+    for (batch, checkpoint_records) in [(100, 0), (10_000, 0), (1_000, 0), (1_000, 500_000), (1_000, 250_000)] {
         let folder = tempfile::tempdir().unwrap();
         let inner = open(&folder);
         let store = Arc::new(FailingStore::new(inner.clone()));
         let options = LogOptions {
-            holds: Arc::new(Blocked),
+            holds: Arc::new(Blocked::default()),
             checkpoint_records: if checkpoint_records == 0 {
                 u64::MAX
             } else {
@@ -143,13 +144,13 @@ fn what_a_held_record_costs() {
         println!("a checkpoint after {checkpoint_records} records (0: none)");
         let log = store_all(store.clone(), batch, options, hold);
         let reader = log.reader();
-        let mut release = release::Release::new(Arc::new(Blocked));
+        let mut release = release::Release::new(Arc::new(Blocked::default()));
         for walk in ["first", "second", "third"] {
             let started = Instant::now();
             let mut cuts = Vec::new();
             release.begin();
             while release.is_walking() {
-                release.step(&reader.shared, &mut cuts).unwrap();
+                release.step(&reader.shared, &mut cuts, 1_000).unwrap();
             }
             println!("{walk} walk over {CHANNELS} blocked channels: {:?}", started.elapsed());
         }
@@ -172,5 +173,26 @@ fn what_a_held_record_costs() {
         store.freeze_from(1);
         drop((reader, log, store, inner));
         start(&folder);
+    }
+}
+
+#[test]
+#[ignore = "measures; takes long"]
+fn what_letting_go_costs() {
+    for batch in [100, 1_000, 10_000] {
+        let folder = tempfile::tempdir().unwrap();
+        let holds = Arc::new(Blocked::default());
+        let options = LogOptions {
+            holds: holds.clone(),
+            ..LogOptions::default()
+        };
+        let log = store_all(open(&folder), batch, options, hold);
+        let reader = log.reader();
+        let (started, before) = (Instant::now(), cpu());
+        holds.0.store(true, Ordering::Release);
+        while reader.backlog(&Filter::all(), Position(0)).unwrap().records > 0 {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        report("let go, after up to a second of waiting", MESSAGES, started, before);
     }
 }

@@ -79,7 +79,7 @@ impl<T> Trimmer<T> {
         !self.asked.is_empty() || !self.wanting.is_empty() || !self.sweeping.is_empty()
     }
 
-    /// Plans a step of at most about [`SLICE_EVENTS`] events and as many held records.
+    /// Plans a step of at most about [`SLICE_EVENTS`] events and `held` held records.
     pub(crate) fn step(
         &mut self,
         shared: &Shared,
@@ -87,6 +87,7 @@ impl<T> Trimmer<T> {
         now: Timestamp,
         marks: &Marks,
         changes: &mut Changes,
+        held: u64,
     ) -> Result<(), StoreError> {
         let mut cuts = Vec::new();
         let left = self.cut_asked(shared, &mut cuts);
@@ -96,7 +97,7 @@ impl<T> Trimmer<T> {
             if let Some(sweep) = &mut self.sweep {
                 sweep.step(shared, rule, &*self.holds, &mut cuts, left)?;
             }
-            self.release.step(shared, &mut cuts)?;
+            self.release.step(shared, &mut cuts, held)?;
         }
         self.trimmed.clear();
         if cuts.is_empty() && self.sweep.is_none() {

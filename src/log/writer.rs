@@ -9,6 +9,7 @@ use super::batch::{Permit, Plan, Progress};
 use super::options::RetentionRule;
 use super::order::Order;
 use super::reader::Shared;
+use super::trim::SLICE_EVENTS;
 use super::trimmer::Trimmer;
 use super::upkeep::Upkeep;
 use super::{Command, Committed, LogError, LogObserver, LogOptions, Outcome, Submission};
@@ -229,11 +230,13 @@ impl<T: Send> Writer<T> {
     }
 
     fn trim_step(&mut self, rule: &RetentionRule, now: Timestamp) -> Result<(), LogError> {
+        // What is held comes and goes at the same rate: twice the last batch, so that this catches up.
+        let held = SLICE_EVENTS.max(2 * self.plan.records() as u64);
         let changes = &mut self.plan.changes;
         changes.clear();
         // What cannot be read cannot be trimmed; that is no reason to refuse new events.
         self.trimmer
-            .step(&self.shared, rule, now, &self.progress.marks, changes)?;
+            .step(&self.shared, rule, now, &self.progress.marks, changes, held)?;
         if !changes.is_empty()
             && let Err(error) = self.shared.store.write(changes)
         {
