@@ -121,6 +121,9 @@ impl LogObserver for Observer {
         self.metrics.store_bytes.increment(bytes as u64);
         self.metrics.store_commit_seconds.record(took.as_secs_f64());
         self.metrics.store_batch_records.record(records as f64);
+        if let Some(broker) = self.broker.get().and_then(Weak::upgrade) {
+            broker.written_bytes.fetch_add(bytes as u64, Ordering::AcqRel);
+        }
     }
 
     fn on_error(&self, error: &LogError) {

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::client::Client;
 use super::outbox::{Item, Outbox, Reply};
+use super::pending::Measured;
 use super::plain::PlainReader;
 use super::{Broker, LogTag};
 use crate::cursor::AckFloor;
@@ -34,6 +35,7 @@ pub(super) struct Durable {
     /// The will that is on disk.
     pub has_will: bool,
     saved: Saved,
+    measured: Option<Measured>,
 }
 
 /// What is on its way to disk.
@@ -80,6 +82,7 @@ impl Durable {
             behind: true,
             parked: Vec::new(),
             has_will: false,
+            measured: None,
             saved: Saved {
                 floor: place.floor(),
                 ..Saved::default()
@@ -94,6 +97,16 @@ impl Durable {
         self.buffer.clear();
         self.reader = None;
         self.scanned_to = self.place.read_to();
+    }
+
+    /// What waited when it was counted last; if it never was, as if all that was ever written did.
+    pub fn measured(&self) -> Measured {
+        self.measured.unwrap_or_default()
+    }
+
+    /// What waits now.
+    pub fn set_measured(&mut self, measured: Measured) {
+        self.measured = Some(measured);
     }
 
     /// Gives up what is not sent up to a position.

@@ -34,7 +34,7 @@ mod unsubscribe;
 mod unwritten;
 mod will;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 pub use client::Client;
@@ -80,6 +80,9 @@ pub struct Broker {
     /// Whether publishers of some topics are refused because too much waits for a session.
     refuses_full: AtomicBool,
     pending_due: Mutex<Timestamp>,
+    pending_next: AtomicUsize,
+    /// Bytes of records written since the start.
+    written_bytes: AtomicU64,
     /// Up to where records were handed out to those who are here.
     handed_out: AtomicU64,
     log: Log<LogTag>,
@@ -150,6 +153,8 @@ impl Broker {
             next_session: AtomicU64::new(recovered.next_session.0),
             refuses_full: AtomicBool::new(false),
             pending_due: Mutex::default(),
+            pending_next: AtomicUsize::new(0),
+            written_bytes: AtomicU64::new(0),
             handed_out: AtomicU64::new(log.reader().watermark().0),
             reader: log.reader(),
             log,

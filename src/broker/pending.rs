@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Broker;
 use super::LogTag;
@@ -15,6 +15,20 @@ use crate::log::{Backlog, BacklogLimits, LogError, SubscriptionKind};
 use crate::metrics::DropReason;
 use crate::session::Delivery;
 use crate::types::{Position, Timestamp};
+
+/// All that was ever written to the log: positions, and bytes of records since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Written {
+    records: u64,
+    bytes: u64,
+}
+
+/// What waited for a session when it was counted last.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Measured {
+    total: Written,
+    found: Backlog,
+}
 
 impl Broker {
     /// Whether publishers of some topics are refused because too much waits for a session.
@@ -35,19 +49,32 @@ impl Broker {
             }
             *due = now.saturating_add(INTERVAL);
         }
+        self.limit_absent(&limits, turn);
         let mut refuses = false;
-        self.sessions
-            .each_absent(|client| match self.limit(client, &limits, turn) {
-                Ok(full) => refuses |= full,
-                Err(fault) => {
-                    tracing::error!(client = client.client_id(), %fault, "what waits for a session cannot be counted")
-                }
-            });
-        for outbox in self.sessions.online().iter().filter(|outbox| outbox.durable) {
-            outbox.push(&mut vec![Item::Reply(Reply::LimitPending)]);
+        for outbox in self.sessions.each_outbox().iter().filter(|outbox| outbox.durable) {
+            let waits = outbox.is_connected() && (outbox.load() > 0 || !outbox.is_place_idle());
+            if waits || (outbox.is_connected() && outbox.is_over_limit()) {
+                outbox.push(&mut vec![Item::Reply(Reply::LimitPending)]);
+            }
             refuses |= outbox.is_over_limit();
         }
         self.refuses_full.store(refuses, Ordering::Release);
+    }
+
+    /// Looks at the sessions that are away, as many as there is time for; the next time it goes on behind them.
+    fn limit_absent(&self, limits: &BacklogLimits, turn: &mut Turn) {
+        let started = Instant::now();
+        let begin_at = self.pending_next.load(Ordering::Relaxed);
+        let mut looked_at = 0;
+        self.sessions.each_absent(begin_at, |client| {
+            looked_at += 1;
+            if let Err(fault) = self.limit(client, limits, turn) {
+                tracing::error!(client = client.client_id(), %fault, "what waits for a session cannot be counted");
+            }
+            started.elapsed() < MOST_TIME
+        });
+        self.pending_next
+            .store(begin_at.wrapping_add(looked_at), Ordering::Relaxed);
     }
 
     /// The same for one session that is connected.
@@ -58,7 +85,7 @@ impl Broker {
             self.set_over_limit(&client.outbox, false);
             return;
         }
-        if !durable.behind && !self.fits_surely(durable.place.read_to(), &limits) {
+        if !durable.behind && !self.fits_surely(&durable.measured(), &limits) {
             // What is queued is in the log as well, where it can be counted and left out.
             let stays = |delivery: &Delivery| !delivery.source.has_cursor();
             client.held.retain(stays);
@@ -75,32 +102,48 @@ impl Broker {
         }
     }
 
-    /// Gives up the oldest of what waits for a session beyond its limits, or refuses publishers. Returns whether they are.
-    fn limit(&self, client: &mut Client, limits: &BacklogLimits, turn: &mut Turn) -> Result<bool, LogError> {
-        let Some(read_to) = client.durable.as_ref().map(|durable| durable.place.read_to()) else {
-            return Ok(false);
-        };
+    /// Gives up the oldest of what waits for a session beyond its limits, or has its publishers refused.
+    fn limit(&self, client: &mut Client, limits: &BacklogLimits, turn: &mut Turn) -> Result<(), LogError> {
+        let Some(durable) = &client.durable else { return Ok(()) };
+        if self.fits_surely(&durable.measured(), limits) {
+            self.set_over_limit(&client.outbox, false);
+            return Ok(());
+        }
         // Before its first subscription nothing was kept for it.
         let plain = client
             .subscriptions
             .values()
             .filter(|found| found.kind == SubscriptionKind::Live);
         let subscribed = plain.map(|subscription| subscription.since).min();
-        let after = read_to.max(subscribed.unwrap_or(read_to));
-        if self.fits_surely(after, limits) {
-            self.set_over_limit(&client.outbox, false);
-            return Ok(false);
-        }
+        let after = durable.place.read_to().max(subscribed.unwrap_or_default());
         let wanted = Wanted::new(client.subscriptions.iter());
+        let total = self.written();
         let before = self.reader.backlog(&wanted, after)?;
         let over = exceeds(&before, limits);
         let refuse = over && self.config.session.pending_policy == PendingPolicy::Reject;
         self.set_over_limit(&client.outbox, refuse);
-        if !over || refuse {
-            return Ok(refuse);
+        let left = if over && !refuse {
+            self.drop_oldest(client, &wanted, after, &before, limits, turn)?
+        } else {
+            before
+        };
+        if let Some(durable) = &mut client.durable {
+            durable.set_measured(Measured { total, found: left });
         }
-        let cut = self.reader.cut_point(&wanted, after, limits)?;
-        let left = self.reader.backlog(&wanted, cut)?;
+        Ok(())
+    }
+
+    fn drop_oldest(
+        &self,
+        client: &mut Client,
+        wanted: &Wanted,
+        after: Position,
+        before: &Backlog,
+        limits: &BacklogLimits,
+        turn: &mut Turn,
+    ) -> Result<Backlog, LogError> {
+        let cut = self.reader.cut_point(wanted, after, limits)?;
+        let left = self.reader.backlog(wanted, cut)?;
         let dropped = before.records.saturating_sub(left.records);
         tracing::warn!(
             client = client.client_id(),
@@ -115,16 +158,28 @@ impl Broker {
                 turn.submit(command, LogTag::None);
             }
         }
-        Ok(false)
+        Ok(left)
     }
 
-    /// Whether so little is in the log behind a position that no limit can be exceeded.
-    fn fits_surely(&self, after: Position, limits: &BacklogLimits) -> bool {
-        let records = self.reader.watermark().0.saturating_sub(after.0);
-        let most_bytes = records.saturating_mul(u64::from(self.config.session.max_packet_size));
+    /// Whether so little was written since the session was measured that no limit can be exceeded.
+    fn fits_surely(&self, measured: &Measured, limits: &BacklogLimits) -> bool {
+        let now = self.written();
+        let records = measured.found.records + now.records.saturating_sub(measured.total.records);
+        let bytes = measured.found.bytes + now.bytes.saturating_sub(measured.total.bytes);
         let fits = |value: u64, limit: Option<u64>| limit.is_none_or(|limit| value <= limit);
-        let young = records == 0 || limits.older_than.is_none();
-        young && fits(records, limits.max_records) && fits(most_bytes, limits.max_bytes)
+        let young = match (measured.found.oldest, limits.older_than) {
+            (_, None) => true,
+            (Some(oldest), Some(time)) => oldest >= time,
+            (None, Some(_)) => records == 0,
+        };
+        young && fits(records, limits.max_records) && fits(bytes, limits.max_bytes)
+    }
+
+    fn written(&self) -> Written {
+        Written {
+            records: self.reader.watermark().0,
+            bytes: self.written_bytes.load(Ordering::Acquire),
+        }
     }
 
     fn set_over_limit(&self, outbox: &Arc<Outbox>, over: bool) {
@@ -154,5 +209,7 @@ fn exceeds(backlog: &Backlog, limits: &BacklogLimits) -> bool {
             .is_some_and(|time| backlog.oldest.is_some_and(|oldest| oldest < time)))
 }
 
+/// How long one look at the sessions that are away may take.
+const MOST_TIME: Duration = Duration::from_millis(20);
 /// How often the limits are looked at.
 const INTERVAL: Duration = Duration::from_secs(1);

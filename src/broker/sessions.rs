@@ -137,13 +137,35 @@ impl Sessions {
         due
     }
 
-    /// Calls `look` for each session without a connection, while none can come or go.
-    pub fn each_absent(&self, mut look: impl FnMut(&mut Client)) {
-        for slot in self.lock().slots.values_mut() {
-            if let Slot::Absent(absent) = slot {
-                look(&mut absent.client);
+    /// Calls `look` for sessions without a connection, beginning at the one of a number, until it has seen all or says
+    /// false. None can come or go meanwhile.
+    pub fn each_absent(&self, begin_at: usize, mut look: impl FnMut(&mut Client) -> bool) {
+        let mut inner = self.lock();
+        let absent = inner.slots.values_mut().filter_map(|slot| match slot {
+            Slot::Absent(absent) => Some(absent),
+            Slot::Online(_) => None,
+        });
+        let mut absent: Vec<&mut Box<Absent>> = absent.collect();
+        if absent.is_empty() {
+            return;
+        }
+        let middle = begin_at % absent.len();
+        absent.rotate_left(middle);
+        for absent in absent {
+            if !look(&mut absent.client) {
+                break;
             }
         }
+    }
+
+    /// The mailboxes of all sessions.
+    pub fn each_outbox(&self) -> Vec<Arc<Outbox>> {
+        let inner = self.lock();
+        let outboxes = inner.slots.values().map(|slot| match slot {
+            Slot::Online(outbox) => outbox.clone(),
+            Slot::Absent(absent) => absent.client.outbox.clone(),
+        });
+        outboxes.collect()
     }
 
     /// The mailboxes of all connected clients.
