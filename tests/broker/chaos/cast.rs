@@ -23,7 +23,7 @@ const LOADS: &[Load] = &[
     load("old-twice", Version::V3, 2),
     Load {
         retain: true,
-        topics: &["retained/0", "retained/1", "retained/2"],
+        topics: &["retained/a/0", "retained/a/1", "retained/b/0"],
         ..load("retaining", Version::V5, 1)
     },
 ];
