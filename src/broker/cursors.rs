@@ -250,6 +250,12 @@ impl CursorTable {
         submit(commands);
     }
 
+    /// The command that saves one cursor, if it moved since it was saved last.
+    pub fn save(&self, holder: &dyn CursorHolder, now: Timestamp) -> Option<Command> {
+        let record = holder.moved()?;
+        self.lock().update(record, now)
+    }
+
     /// Removes the cursors that nobody used for too long, and notes which are in use. Looks at all cursors, so it does
     /// that only when a good part of the expiry has passed.
     pub fn expire(&self, now: Timestamp) -> Vec<Command> {

@@ -127,6 +127,11 @@ impl Broker {
     fn leave_on_disk(&self, client: &mut Client, has_will: bool, now: Timestamp, turn: &mut Turn) {
         let Some(durable) = &mut client.durable else { return };
         let place = durable.save(&client.session);
+        self.save_cursors(client);
+        for submission in client.turn.take_submissions() {
+            turn.submit(submission.command, submission.tag);
+        }
+        let Some(durable) = &mut client.durable else { return };
         durable.parked = client.session.unload();
         durable.fall_behind();
         client.outbox.set_floor(durable.place.floor());

@@ -215,10 +215,22 @@ impl Broker {
     /// Saves what has changed, whatever is under way.
     pub(super) fn submit_place(&self, client: &mut Client) {
         let Some(durable) = &mut client.durable else { return };
-        if let Some((command, number)) = durable.save(&client.session) {
-            durable.saved.under_way = true;
-            let tag = LogTag::Place(client.outbox.clone(), number);
-            client.turn.submit(command, tag);
+        let Some((command, number)) = durable.save(&client.session) else {
+            return;
+        };
+        durable.saved.under_way = true;
+        self.save_cursors(client);
+        let tag = LogTag::Place(client.outbox.clone(), number);
+        client.turn.submit(command, tag);
+    }
+
+    /// Saves the cursors of the session's replay subscriptions with its place: what is in flight belongs to both.
+    pub(super) fn save_cursors(&self, client: &mut Client) {
+        let now = self.clock.now();
+        for replay in &client.replays {
+            if let Some(command) = self.cursors.save(&**replay.cursor(), now) {
+                client.turn.submit(command, LogTag::None);
+            }
         }
     }
 

@@ -75,12 +75,14 @@ impl ReplayCursor {
     }
 
     /// An event was in flight when the broker ended. Gives whether it still is.
-    pub fn restore_sent(&self, position: Position) -> bool {
-        let mut state = self.lock();
-        let outstanding = !state.acks.is_acked(position);
-        if outstanding {
-            state.acks.sent(position);
-        }
+    pub fn restore_sent(self: &Arc<Self>, position: Position, table: &CursorTable) -> bool {
+        let mut outstanding = false;
+        self.change(table, |acks| {
+            outstanding = !acks.is_acked(position);
+            if outstanding {
+                acks.sent(position);
+            }
+        });
         outstanding
     }
 

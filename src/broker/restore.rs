@@ -221,7 +221,7 @@ impl Broker {
         in_flight.sort_unstable();
         in_flight.retain(|(key, position)| {
             let replay = replays.iter().find(|replay| replay.key == *key);
-            replay.is_some_and(|replay| replay.cursor().restore_sent(*position))
+            replay.is_some_and(|replay| replay.cursor().restore_sent(*position, &self.cursors))
         });
         durable.parked.retain(|place| {
             let replay = replay_place(place);
