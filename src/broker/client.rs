@@ -198,6 +198,15 @@ impl Client {
         std::mem::take(&mut durable.has_will).then_some(durable.id)
     }
 
+    /// A plain subscription has ended: the log need not keep what is in flight because of it.
+    pub(super) fn keep_in_flight(&mut self, filter: &TopicFilter) {
+        if let Some(durable) = &mut self.durable {
+            for position in self.session.make_own(|topic| filter.matches(topic)) {
+                durable.place.acked(position);
+            }
+        }
+    }
+
     /// The command that saves a subscription of a durable session.
     pub(super) fn save_subscription(&self, path: &SubscriptionPath) -> Option<Command> {
         let subscription = self.subscriptions.get(path)?;

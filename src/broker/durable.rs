@@ -127,7 +127,7 @@ impl Durable {
             acked: self.place.acked_above(),
             sent: self.place.highest_sent(),
             last_packet_id,
-            in_flight: in_flight.iter().map(record).collect(),
+            in_flight: records(&in_flight),
         }
     }
 
@@ -148,6 +148,24 @@ fn session_position(record: &InFlightRecord) -> Option<Position> {
         InFlightFrom::Session(position) => Some(position),
         InFlightFrom::Replay(..) | InFlightFrom::Own(_) => None,
     }
+}
+
+/// The rows of what is in flight. Messages that are in no log are in the rows, up to a bound: what is beyond it does not
+/// outlive the broker.
+fn records(in_flight: &[InFlightPlace]) -> Vec<InFlightRecord> {
+    let mut left = MOST_OWN_BYTES;
+    let records = in_flight.iter().map(|place| {
+        let mut record = record(place);
+        if let InFlightFrom::Own(message) = &mut record.from {
+            let size = message.as_ref().map_or(0, |message| message.size());
+            match left.checked_sub(size) {
+                Some(rest) => left = rest,
+                None => *message = None,
+            }
+        }
+        record
+    });
+    records.collect()
 }
 
 fn record(place: &InFlightPlace) -> InFlightRecord {
@@ -263,3 +281,6 @@ impl Broker {
         }
     }
 }
+
+/// Bytes of messages in one row that are in no log.
+const MOST_OWN_BYTES: usize = 4 << 20;

@@ -63,6 +63,9 @@ impl Broker {
         self.router
             .insert(&request.path.filter, client.outbox.subscriber, target);
         client.subscriptions.insert(request.path.clone(), subscription);
+        if request.options.qos == QoS::AtMostOnce {
+            client.keep_in_flight(&request.path.filter);
+        }
         client.plain_changed();
         Granted::plain(request.options.qos, known.is_none())
     }

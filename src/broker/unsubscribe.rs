@@ -105,6 +105,7 @@ impl Broker {
         match subscription.kind {
             SubscriptionKind::Live => {
                 self.router.remove(&path.filter, subscriber);
+                client.keep_in_flight(&path.filter);
                 client.plain_changed();
                 None
             }

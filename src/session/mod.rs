@@ -15,7 +15,7 @@ mod tests;
 use bytes::BytesMut;
 
 use crate::codec::{self, Packet};
-use crate::types::{ClientId, PacketId, Timestamp, Version};
+use crate::types::{ClientId, PacketId, Position, Timestamp, Version};
 pub use delivery::{Delivery, EventPlace, Source, SubscriptionIds, SubscriptionKey};
 pub use fault::Fault;
 use inbound::Inbound;
@@ -134,6 +134,16 @@ impl Session {
     /// What is in flight, in the order it was sent, and the packet identifier that was given out last.
     pub fn in_flight_places(&self) -> (Vec<InFlightPlace>, u16) {
         (self.outbound.places(), self.outbound.last_packet_id())
+    }
+
+    /// A plain subscription has ended, and with it the log's reason to keep what is in flight because of it: the session
+    /// keeps the messages of such topics itself. Returns their positions in the log, which are done with.
+    pub fn make_own(&mut self, such: impl Fn(&str) -> bool) -> Vec<Position> {
+        let positions = self.outbound.make_own(such);
+        if let Some(saving) = self.saving.as_mut().filter(|_| !positions.is_empty()) {
+            saving.sent();
+        }
+        positions
     }
 
     /// Takes out what is in flight, to be kept without its messages while the client is away.

@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry;
 use ahash::AHashMap;
 
 use super::{Delivery, InFlightPlace, Source};
-use crate::types::{PacketId, QoS};
+use crate::types::{PacketId, Position, QoS};
 
 /// Which packet an unacknowledged message waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +94,21 @@ impl Outbound {
         let mut all: Vec<(&PacketId, &InFlight)> = self.in_flight.iter().filter(|(_, entry)| entry.is_kept()).collect();
         all.sort_unstable_by_key(|(_, entry)| entry.order);
         all.into_iter().map(|(id, entry)| entry.place(*id)).collect()
+    }
+
+    /// Makes the messages of such topics that a session's place in the log brought the session's own: the log may let go
+    /// of them. Returns their positions.
+    pub fn make_own(&mut self, such: impl Fn(&str) -> bool) -> Vec<Position> {
+        let mut positions = Vec::new();
+        for entry in self.in_flight.values_mut() {
+            if let (Source::Session(position), Some(delivery)) = (entry.source, &mut entry.delivery)
+                && such(delivery.message.topic())
+            {
+                (entry.source, delivery.source) = (Source::Live, Source::Live);
+                positions.push(position);
+            }
+        }
+        positions
     }
 
     /// Takes everything in flight out, to be kept without its messages until the client is back.
