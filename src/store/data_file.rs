@@ -58,9 +58,7 @@ impl DataFile {
     /// no page that it looks at is written over.
     pub(super) fn check_length(&self) -> Result<(), StoreError> {
         let head = self.head()?;
-        for root in head.trees.iter().map(|tree| tree.root).filter(|root| *root != NO_PAGE) {
-            self.page(&head, root)?;
-        }
+        self.check_tops(&head)?;
         let (length, needed) = (self.length()?, head.needed());
         if length >= needed {
             return Ok(());

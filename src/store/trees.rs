@@ -38,22 +38,21 @@ impl DataFile {
         Ok(())
     }
 
-    fn check_tree(&self, head: Head, tree: Tree, ordered: bool) -> Result<Vec<Tree>, StoreError> {
-        let mut walk = Walk {
-            file: self,
-            head,
-            ordered,
-            ahead: Vec::new(),
-            rows: 0,
-            trees: Vec::new(),
-        };
-        if tree.root != NO_PAGE {
-            walk.ahead.push(Ahead {
-                page: tree.root,
-                depth: tree.depth,
-                bounds: [None, None],
-            });
+    /// Refuses a file whose table of tables, or the topmost page of a table, is not what it must be: a few pages.
+    pub(super) fn check_tops(&self, head: &Head) -> Result<(), StoreError> {
+        let [free, tables] = head.trees;
+        let tables = self.check_tree(*head, tables, true)?;
+        for (tree, ordered) in tables.into_iter().map(|tree| (tree, true)).chain([(free, false)]) {
+            let mut walk = Walk::new(self, *head, tree, ordered);
+            if let Some(top) = walk.ahead.pop() {
+                walk.look(&top)?;
+            }
         }
+        Ok(())
+    }
+
+    fn check_tree(&self, head: Head, tree: Tree, ordered: bool) -> Result<Vec<Tree>, StoreError> {
+        let mut walk = Walk::new(self, head, tree, ordered);
         let mut pages = 0;
         while let Some(ahead) = walk.ahead.pop() {
             pages += 1;
@@ -72,7 +71,23 @@ impl DataFile {
     }
 }
 
-impl Walk<'_> {
+impl<'f> Walk<'f> {
+    fn new(file: &'f DataFile, head: Head, tree: Tree, ordered: bool) -> Self {
+        let top = (tree.root != NO_PAGE).then_some(Ahead {
+            page: tree.root,
+            depth: tree.depth,
+            bounds: [None, None],
+        });
+        Self {
+            file,
+            head,
+            ordered,
+            ahead: top.into_iter().collect(),
+            rows: 0,
+            trees: Vec::new(),
+        }
+    }
+
     fn look(&mut self, ahead: &Ahead) -> Result<(), StoreError> {
         let broken = || {
             self.file
