@@ -13,6 +13,9 @@ pub struct InspectArgs {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+    /// Leave out the check of every page, which reads nearly all of the store; on a damaged store this may crash
+    #[arg(long)]
+    pub quick: bool,
     /// The most lines of each list
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(..=100_000))]
     pub limit: u32,
@@ -20,7 +23,7 @@ pub struct InspectArgs {
 
 /// Tells what a data folder holds, as text or as one JSON object.
 pub fn inspect(args: &InspectArgs) -> Result<String, StoreError> {
-    let report = crate::inspect::inspect(&args.data, args.limit as usize)?;
+    let report = crate::inspect::inspect(&args.data, args.limit as usize, !args.quick)?;
     if args.json {
         let text = serde_json::to_string_pretty(&report).expect("a report has only names as keys");
         return Ok(text + "\n");

@@ -26,12 +26,16 @@ pub use report::{
 
 use rows::Walk;
 
-/// Looks at the store in a data folder; each list has at most `limit` lines.
+/// Looks at the store in a data folder; each list has at most `limit` lines. With `check` every page is looked at first,
+/// which reads nearly all of the store; without it a page that is not what it must be can end the process.
 ///
 /// # Errors
-/// What keeps the store from being opened at all; what is wrong within it is part of the report.
-pub fn inspect(path: &Path, limit: usize) -> Result<Report, StoreError> {
+/// What keeps the store from being opened, and pages that are damaged; damaged rows are part of the report.
+pub fn inspect(path: &Path, limit: usize, check: bool) -> Result<Report, StoreError> {
     let view = StoreView::open(path)?;
+    if check {
+        view.check()?;
+    }
     let tables = view.sizes()?.into_iter().map(TableReport::from).collect();
     let (checkpoint, last) = positions(&view)?;
     let mut walk = Walk::new(&view, limit);

@@ -82,7 +82,7 @@ fn every_row_of_large_tables_is_seen_and_the_lists_stay_short() {
             session(number, changes);
         }
     });
-    let report = inspect(folder.path(), 3).unwrap();
+    let report = inspect(folder.path(), 3, true).unwrap();
     assert_eq!((report.checkpoint, report.last), (5_000, 5_000));
     assert_eq!((report.channels.event, report.channels.held), (1_250, 1_250));
     let bytes: Vec<u64> = report.channels.largest.iter().map(|channel| channel.bytes).collect();
@@ -115,7 +115,7 @@ fn damaged_rows_are_told_and_the_others_still_counted() {
         changes.put(Table::Wills, b"odd key", |_| {});
         changes.put(Table::Log, &[0, 0, 0, 0, 0, 0, 0, 1], |out| out.push(200));
     });
-    let report = inspect(folder.path(), 10).unwrap();
+    let report = inspect(folder.path(), 10, true).unwrap();
     assert_eq!(report.channels.event, 2);
     assert_eq!(report.damage.count, 4, "{:?}", report.damage.first);
     let told = report.damage.first.join("\n");
@@ -127,6 +127,9 @@ fn damaged_rows_are_told_and_the_others_still_counted() {
 #[test]
 fn a_folder_without_a_store_is_an_error_and_nothing_is_made_in_it() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(matches!(inspect(folder.path(), 1), Err(StoreError::Missing { .. })));
+    assert!(matches!(
+        inspect(folder.path(), 1, true),
+        Err(StoreError::Missing { .. })
+    ));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }

@@ -17,6 +17,8 @@ use super::{StoreError, StoreView};
 /// Whatever it is, no file is left that looks like a store.
 pub fn copy_store(from: &Path, into: &Path) -> Result<u64, StoreError> {
     let view = StoreView::open(from)?;
+    // A damaged store must neither become a damaged copy nor end the process while it is copied.
+    view.check()?;
     let failed = |error| StoreError::io(format!("writing to {}", into.display()), error);
     let new = !into.exists();
     if !new && fs::read_dir(into).map_err(failed)?.next().is_some() {

@@ -12,6 +12,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
+use super::page::{
+    BRANCH, LEAF, META, NO_PAGE, Node, PAGE_FLAGS, PAGE_HEAD, Page, Tree, numbers, u16_at, u32_at, u64_at,
+};
 
 /// The file of a store.
 pub(super) struct DataFile {
@@ -21,18 +24,12 @@ pub(super) struct DataFile {
 
 /// What the newer of the two meta pages says.
 #[derive(Clone, Copy, Debug)]
-struct Head {
-    page_bytes: u64,
-    last_page: u64,
-    /// The roots of the free list and of the table of tables.
-    roots: [u64; 2],
+pub(super) struct Head {
+    pub(super) page_bytes: u64,
+    pub(super) last_page: u64,
+    /// The free list and the table of tables.
+    pub(super) trees: [Tree; 2],
     transaction: u64,
-}
-
-/// A page of a tree, checked as far as its header goes.
-struct Page {
-    bytes: Vec<u8>,
-    flags: u16,
 }
 
 impl DataFile {
@@ -61,9 +58,7 @@ impl DataFile {
     /// no page that it looks at is written over.
     pub(super) fn check_length(&self) -> Result<(), StoreError> {
         let head = self.head()?;
-        for root in head.roots.into_iter().filter(|root| *root != NO_PAGE) {
-            self.page(&head, root)?;
-        }
+        self.check_tops(&head)?;
         let (length, needed) = (self.length()?, head.needed());
         if length >= needed {
             return Ok(());
@@ -89,7 +84,7 @@ impl DataFile {
         Ok(())
     }
 
-    fn head(&self) -> Result<Head, StoreError> {
+    pub(super) fn head(&self) -> Result<Head, StoreError> {
         let first = self.meta(0)?;
         let second = self.meta(first.page_bytes)?;
         if first.page_bytes != second.page_bytes {
@@ -114,7 +109,7 @@ impl DataFile {
         let head = Head {
             page_bytes: u64::from(u32_at(&bytes, META_FREE)),
             last_page: u64_at(&bytes, META_LAST_PAGE),
-            roots: [META_FREE, META_MAIN].map(|tree| u64_at(&bytes, tree + TREE_ROOT)),
+            trees: [META_FREE, META_MAIN].map(|tree| Tree::read(&bytes[tree..])),
             transaction: u64_at(&bytes, META_TRANSACTION),
         };
         if !head.is_possible() {
@@ -126,10 +121,9 @@ impl DataFile {
     /// The pages from `first` on that the newest transaction left free.
     fn free_pages(&self, head: &Head, first: u64) -> Result<Vec<u64>, StoreError> {
         let mut free = Vec::new();
-        let mut ahead: Vec<u64> = head.roots[..1]
-            .iter()
-            .copied()
+        let mut ahead: Vec<u64> = Some(head.trees[0].root)
             .filter(|root| *root != NO_PAGE)
+            .into_iter()
             .collect();
         let mut visited = 0;
         while let Some(number) = ahead.pop() {
@@ -138,48 +132,48 @@ impl DataFile {
                 return Err(self.damaged("its list of free pages has no end"));
             }
             let page = self.page(head, number)?;
-            if page.flags & BRANCH != 0 {
-                page.each_node(&mut |node| Some(ahead.push(branch(node)?)))
-            } else {
-                page.each_node(&mut |node| {
-                    let list = self.value(head, node)?;
+            for node in page.nodes() {
+                let broken = || self.damaged("its list of free pages is broken");
+                let node = node.ok_or_else(broken)?;
+                if page.is_branch() {
+                    ahead.push(node.below());
+                } else {
+                    let list = self.value(head, &node).ok_or_else(broken)?;
                     free.extend(numbers(&list).skip(1).filter(|page| *page >= first));
-                    Some(())
-                })
+                }
             }
-            .ok_or_else(|| self.damaged("its list of free pages is broken"))?;
         }
         Ok(free)
     }
 
     /// The value of a node on a leaf, which may have pages of its own.
-    fn value(&self, head: &Head, node: &[u8]) -> Option<Vec<u8>> {
-        let length = u64::from(u32_of(node.get(..4)?));
-        let key_bytes = usize::from(u16_of(node.get(6..8)?));
-        let data = node.get(NODE_HEAD + key_bytes..)?;
-        if u16_of(node.get(4..6)?) & BIG_DATA == 0 {
-            return data.get(..usize::try_from(length).ok()?).map(<[u8]>::to_vec);
-        }
-        let at = u64_of(data.get(..8)?).checked_mul(head.page_bytes)? + PAGE_HEAD as u64;
+    fn value(&self, head: &Head, node: &Node<'_>) -> Option<Vec<u8>> {
+        let length = node.value_length();
+        let Some(page) = node.own_page() else {
+            return node.value().map(<[u8]>::to_vec);
+        };
+        let at = page.checked_mul(head.page_bytes)? + PAGE_HEAD as u64;
         if at.checked_add(length)? > self.length().ok()? {
             return None;
         }
         self.read(at, usize::try_from(length).ok()?).ok()
     }
 
-    fn page(&self, head: &Head, number: u64) -> Result<Page, StoreError> {
+    /// A page of a tree.
+    pub(super) fn page(&self, head: &Head, number: u64) -> Result<Page, StoreError> {
         if number > head.last_page {
             return Err(self.damaged(format!("it speaks of page {number}, which it cannot have")));
         }
         let bytes = self.read(number * head.page_bytes, head.page_bytes as usize)?;
         let flags = u16_at(&bytes, PAGE_FLAGS);
-        if u64_at(&bytes, 0) != number || flags & (BRANCH | LEAF) == 0 {
+        if u64_at(&bytes, 0) != number || flags != BRANCH && flags != LEAF {
             return Err(self.damaged(format!("page {number} is not what it should be")));
         }
-        Ok(Page { bytes, flags })
+        Ok(Page::new(bytes))
     }
 
-    fn read(&self, at: u64, length: usize) -> Result<Vec<u8>, StoreError> {
+    /// Some bytes, all of which must be there.
+    pub(super) fn read(&self, at: u64, length: usize) -> Result<Vec<u8>, StoreError> {
         let mut bytes = vec![0; length];
         match self.file.read_exact_at(&mut bytes, at) {
             Ok(()) => Ok(bytes),
@@ -195,7 +189,8 @@ impl DataFile {
         StoreError::io(format!("reading {}", self.path.display()), error)
     }
 
-    fn damaged(&self, what: impl Into<String>) -> StoreError {
+    /// The error that says what is wrong with it.
+    pub(super) fn damaged(&self, what: impl Into<String>) -> StoreError {
         StoreError::Damaged {
             path: self.path.clone(),
             what: what.into(),
@@ -210,7 +205,7 @@ impl Head {
         self.page_bytes.is_power_of_two()
             && PAGE_SIZES.contains(&self.page_bytes)
             && (METAS - 1..MOST_PAGES).contains(&self.last_page)
-            && self.roots.into_iter().all(root)
+            && self.trees.iter().map(|tree| tree.root).all(root)
     }
 
     fn needed(&self) -> u64 {
@@ -218,66 +213,8 @@ impl Head {
     }
 }
 
-impl Page {
-    /// Visits its nodes, each from its first byte to the end of the page; `None` if one is not where it can be.
-    fn each_node(&self, visit: &mut dyn FnMut(&[u8]) -> Option<()>) -> Option<()> {
-        let end = usize::from(u16_at(&self.bytes, PAGE_LOWER));
-        let places = self.bytes.get(PAGE_HEAD..end)?;
-        places
-            .chunks_exact(2)
-            .try_for_each(|place| visit(self.bytes.get(usize::from(u16_of(place))..)?))
-    }
-}
-
-/// The page below a node of a branch: 48 bits in three parts.
-fn branch(node: &[u8]) -> Option<u64> {
-    let low = u64::from(u32_of(node.get(..4)?));
-    Some(low | u64::from(u16_of(node.get(4..6)?)) << 32)
-}
-
-fn numbers(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {
-    bytes.chunks_exact(8).map(u64_of)
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    u16_of(&bytes[at..at + 2])
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32_of(&bytes[at..at + 4])
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64_of(&bytes[at..at + 8])
-}
-
-// LMDB writes numbers as the machine has them.
-fn u16_of(bytes: &[u8]) -> u16 {
-    u16::from_ne_bytes(bytes.try_into().expect("two bytes"))
-}
-
-fn u32_of(bytes: &[u8]) -> u32 {
-    u32::from_ne_bytes(bytes.try_into().expect("four bytes"))
-}
-
-fn u64_of(bytes: &[u8]) -> u64 {
-    u64::from_ne_bytes(bytes.try_into().expect("eight bytes"))
-}
-
 /// The name that LMDB gives its file.
 pub(super) const DATA_FILE: &str = "data.mdb";
-
-// A page: its number (8 bytes), 2 bytes, flags, the end of the places of its nodes, 2 bytes, those places.
-const PAGE_FLAGS: usize = 10;
-const PAGE_LOWER: usize = 12;
-const PAGE_HEAD: usize = 16;
-const BRANCH: u16 = 1;
-const LEAF: u16 = 2;
-const META: u16 = 8;
-
-// A node: the length of its value or the page below it, flags, the length of its key; then key and value.
-const NODE_HEAD: usize = 8;
-const BIG_DATA: u16 = 1;
 
 // A meta page behind its head: magic, version, two numbers, two trees of 48 bytes, the last page, the transaction.
 const META_MAGIC: usize = PAGE_HEAD;
@@ -287,11 +224,8 @@ const META_MAIN: usize = META_FREE + 48;
 const META_LAST_PAGE: usize = META_MAIN + 48;
 const META_TRANSACTION: usize = META_LAST_PAGE + 8;
 const META_BYTES: usize = META_TRANSACTION + 8;
-const TREE_ROOT: usize = 40;
 const MAGIC: u32 = 0xBEEF_C0DE;
 const VERSION: u32 = 1;
-/// The root of a tree without pages.
-const NO_PAGE: u64 = u64::MAX;
 /// How many meta pages there are; they come first.
 const METAS: u64 = 2;
 const PAGE_SIZES: std::ops::RangeInclusive<u64> = 512..=65_536;

@@ -61,6 +61,13 @@ impl Flusher {
 
 impl Drop for Flusher {
     fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Flusher {
+    /// Forces what is left and ends the thread. Does nothing the second time.
+    pub(super) fn stop(&mut self) {
         *self.shared.stopping.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.shared.stop.notify_one();
         if let Some(thread) = self.thread.take() {

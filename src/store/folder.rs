@@ -11,7 +11,16 @@ use super::StoreError;
 pub(crate) struct Folder {
     path: PathBuf,
     lock: File,
-    held_store: bool,
+    note: Note,
+}
+
+/// What the lock file says beside the holder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Note {
+    /// Whether there has been a store in the folder.
+    holds_store: bool,
+    /// The start of the system since which something may not have been forced to disk.
+    unsynced_since: Option<String>,
 }
 
 impl Folder {
@@ -30,29 +39,48 @@ impl Folder {
         if !try_lock(&lock).map_err(failed)? {
             return Err(in_use(path, &mut lock));
         }
-        let held_store = text(&mut lock).map_err(failed)?.lines().any(|line| line == HOLDS_STORE);
-        name_holder(&mut lock, held_store).map_err(failed)?;
+        let note = Note::read(&text(&mut lock).map_err(failed)?);
+        name_holder(&mut lock, &note).map_err(failed)?;
         Ok(Self {
             path: path.to_owned(),
             lock,
-            held_store,
+            note,
         })
     }
 
     /// Whether there has been a store in it: an empty file is then not a new one.
     pub(crate) fn held_store(&self) -> bool {
-        self.held_store
+        self.note.holds_store
+    }
+
+    /// The start of the system since which something may not have been forced to disk; `None` if everything was.
+    pub(crate) fn unsynced_since(&self) -> Option<&str> {
+        self.note.unsynced_since.as_deref()
     }
 
     /// Notes that there is a store in it, and puts the names of its files on disk.
     pub(crate) fn holds_store(&mut self) -> Result<(), StoreError> {
-        let noted = if self.held_store {
-            Ok(())
-        } else {
-            name_holder(&mut self.lock, true).and_then(|()| sync_names(&self.path))
-        };
-        self.held_store = true;
-        noted.map_err(|error| StoreError::io(format!("writing in {}", self.path.display()), error))
+        if self.note.holds_store {
+            return Ok(());
+        }
+        self.note.holds_store = true;
+        self.write_note()
+    }
+
+    /// Notes since which start of the system something may not have been forced to disk.
+    pub(crate) fn note_unsynced_since(&mut self, start: Option<String>) -> Result<(), StoreError> {
+        if self.note.unsynced_since == start {
+            return Ok(());
+        }
+        self.note.unsynced_since = start;
+        self.write_note()
+    }
+
+    fn write_note(&mut self) -> Result<(), StoreError> {
+        name_holder(&mut self.lock, &self.note)
+            .and_then(|()| self.lock.sync_all())
+            .and_then(|()| sync_names(&self.path))
+            .map_err(|error| StoreError::io(format!("writing in {}", self.path.display()), error))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -104,9 +132,26 @@ fn text(lock: &mut File) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn name_holder(lock: &mut File, holds_store: bool) -> io::Result<()> {
-    let store = if holds_store { HOLDS_STORE } else { "" };
-    let text = format!("{}\n{store}\n", std::process::id());
+impl Note {
+    fn read(text: &str) -> Self {
+        Self {
+            holds_store: text.lines().any(|line| line == HOLDS_STORE),
+            unsynced_since: text
+                .lines()
+                .find_map(|line| line.strip_prefix(UNSYNCED_SINCE))
+                .map(str::to_owned),
+        }
+    }
+}
+
+fn name_holder(lock: &mut File, note: &Note) -> io::Result<()> {
+    let mut text = format!("{}\n", std::process::id());
+    if note.holds_store {
+        text = text + HOLDS_STORE + "\n";
+    }
+    if let Some(start) = &note.unsynced_since {
+        text = text + UNSYNCED_SINCE + start + "\n";
+    }
     lock.rewind()?;
     // Written over and then cut, so that a process that ends in between forgets nothing.
     lock.write_all(text.as_bytes())?;
@@ -116,6 +161,8 @@ fn name_holder(lock: &mut File, holds_store: bool) -> io::Result<()> {
 const LOCK_FILE: &str = "rewindmq.lock";
 /// The line of the lock file that tells a folder with a store from one that is about to get one.
 const HOLDS_STORE: &str = "holds a store";
+/// What the line of the lock file begins with that names the system's start.
+const UNSYNCED_SINCE: &str = "not all on disk since system start ";
 const LONGEST_LOCK: u64 = 1_024;
 
 #[cfg(test)]
@@ -153,6 +200,21 @@ mod tests {
         for _ in 0..2 {
             assert!(Folder::open(folder.path()).unwrap().held_store());
         }
+    }
+
+    #[test]
+    fn a_folder_remembers_since_when_it_may_not_be_on_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut held = Folder::open(folder.path()).unwrap();
+        held.holds_store().unwrap();
+        held.note_unsynced_since(Some("a-b".into())).unwrap();
+        drop(held);
+        let mut held = Folder::open(folder.path()).unwrap();
+        assert_eq!((held.held_store(), held.unsynced_since()), (true, Some("a-b")));
+        held.note_unsynced_since(None).unwrap();
+        drop(held);
+        let held = Folder::open(folder.path()).unwrap();
+        assert_eq!((held.held_store(), held.unsynced_since()), (true, None));
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! The store on disk: LMDB, one map that is never resized. Every write is synced before it returns, or a little later.
 
+use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use heed::{EnvFlags, PutFlags, RwTxn};
+use heed::{Env, EnvFlags, PutFlags, RwTxn, WithoutTls};
 
 use super::data_file::DataFile;
 use super::environment::{Access, Environment};
@@ -64,10 +66,14 @@ impl LmdbStore {
         environment.open_tables()?;
         environment.make_tables()?;
         folder.holds_store()?;
+        if options.syncing != Syncing::Always || folder.unsynced_since().is_some() {
+            force(environment.env()).map_err(|error| StoreError::io("forcing the store to disk", error))?;
+        }
         let flusher = match options.syncing {
             Syncing::Always => None,
             Syncing::Every(interval) => Some(flusher(&environment, interval)?),
         };
+        folder.note_unsynced_since(flusher.as_ref().map(|_| system_start()))?;
         Ok(Self {
             flusher,
             environment,
@@ -97,6 +103,17 @@ impl LmdbStore {
             Change::Append(key, value) => rows.put_with_flags(txn, PutFlags::APPEND, key, value),
             Change::Put(key, value) => rows.put(txn, key, value),
             Change::Delete(key) => rows.delete(txn, key).map(|_| ()),
+        }
+    }
+}
+
+impl Drop for LmdbStore {
+    fn drop(&mut self) {
+        let Some(mut flusher) = self.flusher.take() else { return };
+        flusher.stop();
+        let noted = flusher.check().and_then(|()| self.folder.note_unsynced_since(None));
+        if let Err(error) = noted {
+            tracing::warn!(%error, "the store is checked at its next start if the system crashes before");
         }
     }
 }
@@ -165,18 +182,31 @@ fn check_file(folder: &Folder) -> Result<(), StoreError> {
     }
     file.check_head()?;
     file.check_length()?;
+    // Without syncs a crash of the system leaves any of the pages behind, and LMDB would follow those that are not there.
+    if folder.unsynced_since().is_some_and(|start| start != system_start()) {
+        tracing::warn!("the system was started anew before all of the store was on disk: checking it");
+        file.check_trees()?;
+    }
     file.extend()
 }
 
 fn flusher(environment: &Environment, interval: Duration) -> Result<Flusher, StoreError> {
     let env = environment.env().clone();
-    let force = move || env.force_sync().map_err(|error| error.to_string());
-    // What was made until now is not on disk either.
-    force().map_err(|error| {
-        let error = std::io::Error::other(error);
-        StoreError::io("forcing the new store to disk", error)
-    })?;
+    let force = move || force(&env).map_err(|error| error.to_string());
     Flusher::start(interval, force).map_err(|error| StoreError::io("starting a thread", error))
+}
+
+fn force(env: &Env<WithoutTls>) -> io::Result<()> {
+    env.force_sync().map_err(|error| match error {
+        heed::Error::Io(error) => error,
+        other => io::Error::other(other.to_string()),
+    })
+}
+
+/// What tells one start of the system from another; where it is unknown, no start is like another.
+fn system_start() -> String {
+    let known = fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    known.map_or_else(|_| "unknown".to_owned(), |start| start.trim().to_owned())
 }
 
 /// After how many writes it is looked whether readers were killed; a look takes about a microsecond.

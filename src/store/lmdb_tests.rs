@@ -174,6 +174,43 @@ fn an_empty_file_is_a_new_store_only_where_none_was() {
 }
 
 #[test]
+fn a_store_that_was_not_all_on_disk_is_checked_after_another_start_of_the_system() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = LmdbOptions {
+        syncing: Syncing::Every(Duration::from_secs(3_600)),
+        ..LmdbOptions::default()
+    };
+    let store = LmdbStore::open(folder.path(), &options).unwrap();
+    let lock = fs::read_to_string(folder.path().join("rewindmq.lock")).unwrap();
+    assert!(lock.contains(&system_start()), "{lock}");
+    for key in 0..200u8 {
+        store.write(&put(Table::Log, &[key], &[key; 300])).unwrap();
+    }
+    drop(store);
+    let after_stop = fs::read_to_string(folder.path().join("rewindmq.lock")).unwrap();
+    assert!(!after_stop.contains(&system_start()), "{after_stop}");
+    let path = folder.path().join(DATA_FILE);
+    let crashed = |start: &str| {
+        fs::write(
+            folder.path().join("rewindmq.lock"),
+            lock.replace(&system_start(), start),
+        )
+    };
+    crashed("another").unwrap();
+    drop(LmdbStore::open(folder.path(), &options).unwrap());
+    let mut data = fs::read(&path).unwrap();
+    let leaf = data.windows(300).position(|bytes| bytes == [77; 300]).unwrap();
+    data[leaf / 4_096 * 4_096..][..16].fill(0);
+    fs::write(&path, &data).unwrap();
+    // A whole snapshot of the file may still be older; only what the newest uses counts.
+    let newest = data.windows(300).filter(|bytes| *bytes == [77; 300]).count();
+    assert!(newest >= 1);
+    crashed("another").unwrap();
+    let refused = LmdbStore::open(folder.path(), &options).err();
+    assert!(matches!(refused, Some(StoreError::Damaged { .. })), "{refused:?}");
+}
+
+#[test]
 fn a_store_that_syncs_later_is_whole_after_closing() {
     let folder = tempfile::tempdir().unwrap();
     let options = LmdbOptions {

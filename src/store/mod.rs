@@ -14,6 +14,7 @@ mod keys;
 mod lmdb;
 mod memory;
 mod message;
+mod page;
 mod place;
 mod record;
 mod retained;
@@ -21,6 +22,7 @@ mod rows;
 mod run;
 mod session;
 mod subscription;
+mod trees;
 mod view;
 mod will;
 

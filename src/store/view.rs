@@ -82,6 +82,12 @@ impl StoreView {
         Table::ALL.into_iter().map(size).collect()
     }
 
+    /// Refuses a store of which a page is not what it must be. Reads nearly all of it.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let _pinned = self.environment.instant()?;
+        self.file.check_trees()
+    }
+
     /// Writes all of it, as of one instant and without free pages, into a file.
     pub(super) fn copy_into(&self, file: &mut File) -> Result<(), StoreError> {
         let copied = self.environment.env().copy_to_file(file, CompactionOption::Enabled);

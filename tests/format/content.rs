@@ -167,7 +167,7 @@ pub fn sessions() -> Vec<Session> {
 
 /// The retained messages, ascending by key.
 pub fn retained() -> Vec<Message> {
-    let mut topics = vec!["lights/1".to_owned(), "lights/2".to_owned(), long_topic()];
+    let mut topics = ["lights/1".to_owned(), "lights/2".to_owned(), long_topic()];
     topics.sort();
     let message = |topic: &String| message(topic, &[0x01, 1], b"on", QoS::AtLeastOnce, true);
     topics.iter().map(message).collect()

@@ -154,7 +154,7 @@ fn a_frozen_folder_takes_new_records() {
 #[test]
 fn a_frozen_folder_is_reported_without_damage() {
     let folder = thawed();
-    let report = inspect(folder.path(), 100).expect("readable");
+    let report = inspect(folder.path(), 100, true).expect("readable");
     assert_eq!(report.damage.count, 0, "{:?}", report.damage.first);
     assert_eq!(report.cursors.count as usize, content::cursors().len());
     assert_eq!(report.sessions.count as usize, content::sessions().len());
