@@ -36,7 +36,7 @@ pub(crate) fn view(shared: &Shared, cut: Cut) -> Option<View> {
     Some(View::new(cut.channel, channel))
 }
 
-/// Plans a cut. Only the writer may call this, between two commits.
+/// Plans a cut, but for the records themselves: [`delete_records`]. Only the writer may call this, between two commits.
 pub(crate) fn prepare(
     cut: Cut,
     view: &View,
@@ -63,7 +63,7 @@ pub(crate) fn prepare(
             if sequence > cut.through.next() {
                 break;
             }
-            trimmed.visit(sequence, position, snapshot, changes)?;
+            trimmed.visit(sequence, position, snapshot)?;
             sequence = sequence.next();
         }
     }
@@ -77,13 +77,7 @@ pub(crate) fn prepare(
 }
 
 impl Trimmed {
-    fn visit(
-        &mut self,
-        sequence: Sequence,
-        position: Position,
-        snapshot: &dyn Snapshot,
-        changes: &mut Changes,
-    ) -> Result<(), StoreError> {
+    fn visit(&mut self, sequence: Sequence, position: Position, snapshot: &dyn Snapshot) -> Result<(), StoreError> {
         let key = log_key(position);
         let Some(value) = snapshot.value(Table::Log, &key)? else {
             return Ok(());
@@ -91,7 +85,6 @@ impl Trimmed {
         if sequence <= self.cut.through {
             self.bytes += value.len() as u64;
             self.positions.push(position);
-            changes.delete(Table::Log, &key);
         } else {
             self.first_time = RecordHead::decode(&key, value)?.time;
         }
@@ -109,6 +102,15 @@ impl Trimmed {
             .channel_mut(self.cut.channel)
             .expect("channels are never removed");
         channel.trimmed(self.cut.through, self.bytes, self.first_time);
+    }
+}
+
+/// Deletes the records of all cuts, in their order on disk: channel by channel, each would be on a page of its own.
+pub(crate) fn delete_records(cuts: &[Trimmed], changes: &mut Changes) {
+    let mut positions: Vec<_> = cuts.iter().flat_map(|cut| cut.positions.iter().copied()).collect();
+    positions.sort_unstable();
+    for position in positions {
+        changes.delete(Table::Log, &log_key(position));
     }
 }
 

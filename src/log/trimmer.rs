@@ -111,6 +111,7 @@ impl<T> Trimmer<T> {
             }
             trim::delete_times(marks, snapshot, changes)
         })?;
+        trim::delete_records(&self.trimmed, changes);
         if !self.trimmed.is_empty() {
             marks.put(changes);
         }

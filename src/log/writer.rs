@@ -9,7 +9,6 @@ use super::batch::{Permit, Plan, Progress};
 use super::options::RetentionRule;
 use super::order::Order;
 use super::reader::Shared;
-use super::trim::SLICE_EVENTS;
 use super::trimmer::Trimmer;
 use super::upkeep::Upkeep;
 use super::{Command, Committed, LogError, LogObserver, LogOptions, Outcome, Submission};
@@ -231,7 +230,7 @@ impl<T: Send> Writer<T> {
 
     fn trim_step(&mut self, rule: &RetentionRule, now: Timestamp) -> Result<(), LogError> {
         // What is held comes and goes at the same rate: twice the last batch, so that this catches up.
-        let held = SLICE_EVENTS.max(2 * self.plan.records() as u64);
+        let held = HELD_PER_STEP.max(2 * self.plan.records() as u64);
         let changes = &mut self.plan.changes;
         changes.clear();
         // What cannot be read cannot be trimmed; that is no reason to refuse new events.
@@ -284,5 +283,7 @@ impl<T: Send> Writer<T> {
     }
 }
 
+/// The least number of held records that a step may let go: the more, the more of them share a page.
+const HELD_PER_STEP: u64 = 4_000;
 /// Kept free of events, so that trimming and cursors still have room when the store is as big as it may get.
 const RESERVED_BYTES: u64 = 1 << 30;
