@@ -140,6 +140,11 @@ impl Route {
         });
     }
 
+    /// How many targets it holds.
+    fn target_count(&self) -> usize {
+        self.live.len() + self.shares.len() + self.replays.len() + self.groups.len()
+    }
+
     /// Whether nobody wants the topic.
     pub fn is_empty(&self) -> bool {
         !self.absent
@@ -218,8 +223,9 @@ impl Broker {
                 *broker = self.instance;
             }
             let prepare = |targets: Vec<Target>| {
-                let count = targets.len();
-                (Route::new(targets), count)
+                let route = Route::new(targets);
+                let count = route.target_count();
+                (route, count)
             };
             match kept {
                 // The channel's number spares a look at a topic that is cold here.
