@@ -5,8 +5,8 @@
 //!
 //! # The idea: one log, many cursors
 //!
-//! Every stored event is one record in one log, in commit order. Every reader is a cursor on it: a replay subscription
-//! and a group differ only in where the cursor starts and who moves it. A reader that is away costs a cursor and no
+//! Every stored event is one record in one log, in commit order. Every reader is a cursor on it: a replay subscription,
+//! a group and a durable session differ only in where the cursor starts and who moves it. A reader that is away costs a cursor and no
 //! queue, an event is written once however many wait for it, and going from catching up to following live is one loop
 //! that reaches the tail, not a hand-over between two mechanisms.
 //!
@@ -49,6 +49,25 @@
 //!
 //! A message that is not kept but follows one that is, from the same client, passes through the log unwritten, so that
 //! the publisher's order holds.
+//!
+//! # Durable sessions
+//!
+//! A session with an expiry has a *place* in the log: one cursor for all its plain subscriptions. A QoS 1 or 2 message that
+//! one of them matches is kept before it is acknowledged, as the stored event that it is anyway or as a **held** record,
+//! once for all such sessions. A session that is away is no target of routing; the route only knows that the message
+//! must be held. A session that is here gets it from the commit through its mailbox, as long as it keeps up, and from the log otherwise.
+//!
+//! The writer removes a held record when every durable session with a matching subscription has passed it. It asks
+//! for each channel whom it waits for, and remembers that one: nothing is counted per session and message.
+//!
+//! What a session must not forget is rows: the session, its subscriptions, its place with the packet identifiers in flight,
+//! the QoS 2 identifiers it received, its will. They change through the log's commands. Three rules make QoS 2 exact over
+//! `kill -9`: a message and the identifier it came with are one transaction; a PUBLISH of QoS 2 and a PUBREL go out only when
+//! the place on disk says so; a PUBCOMP only when the identifier is gone from there. Messages in flight are not in memory
+//! while their client is away: they are read from the log by position when it comes back.
+//!
+//! A shared subscription without a start option lives in memory until a durable session joins it; then it becomes a group with a
+//! cursor, and its other members follow.
 //!
 //! # Readers and the join with live traffic
 //!
