@@ -31,6 +31,9 @@ impl Broker {
             .into_iter()
             .map(|reply| self.handle_reply(client, reply, now));
         faults.fold(Ok(()), Result::and)?;
+        if taken.is_idle_asked {
+            self.note_idle(client);
+        }
         for source in client.session.resend(now, OUTPUT_LIMIT) {
             self.acknowledged(client, source);
         }

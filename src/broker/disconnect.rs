@@ -110,7 +110,7 @@ impl Broker {
     }
 
     /// A durable session that has taken everything that was handed out needs nothing of it again.
-    fn note_idle(&self, client: &mut Client) {
+    pub(super) fn note_idle(&self, client: &mut Client) {
         let handed_out = Position(self.handed_out.load(Ordering::Acquire));
         let waits = |queue: &VecDeque<Delivery>| queue.iter().any(|delivery| delivery.source.has_cursor());
         if let Some(durable) = &mut client.durable

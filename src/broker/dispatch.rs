@@ -139,6 +139,10 @@ impl LogObserver for Observer {
         }
     }
 
+    fn on_released(&self, records: usize) {
+        self.metrics.store_released_records.increment(records as u64);
+    }
+
     fn on_used_bytes(&self, bytes: u64) {
         self.metrics.store_used_bytes.set(bytes as f64);
     }

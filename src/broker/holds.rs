@@ -33,6 +33,19 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// Asks a session that is here and has not moved whether it needs to: what is not for it after all, such as its own
+    /// messages under No Local, it never acknowledges.
+    fn nudge(&self) {
+        if let Self::Session(outbox) = self
+            && let Some(outbox) = outbox.upgrade()
+            && outbox.is_connected()
+        {
+            outbox.ask_idle();
+        }
+    }
+}
+
 impl DurableHolds {
     /// Nothing passes until the broker is in its slot.
     pub fn new(broker: Arc<OnceLock<Weak<Broker>>>) -> Self {
@@ -66,11 +79,13 @@ impl Holds for DurableHolds {
             return Some(Position(0));
         };
         let mut known = self.slowest.lock().unwrap_or_else(PoisonError::into_inner);
-        if asked_for == ChannelKind::Held
-            && let Some((reader, seen)) = known.get(&channel)
+        if let Some((reader, seen)) = known.get(&channel)
             && reader.floor() == Some(*seen)
         {
-            return None;
+            reader.nudge();
+            if asked_for == ChannelKind::Held {
+                return None;
+            }
         }
         match Self::find_slowest(&broker, topic) {
             Some((reader, floor)) => {

@@ -52,6 +52,7 @@ struct Inner {
     lanes: AHashMap<SubscriptionKey, Lane>,
     /// The plain subscriptions of a durable session.
     place: Option<Tail>,
+    is_idle_asked: bool,
     replies: Vec<Reply>,
     order: Option<Fault>,
 }
@@ -110,6 +111,8 @@ pub struct Taken {
     pub order: Option<Fault>,
     /// Whether a durable session has to read its messages from the log.
     pub place_behind: bool,
+    /// Whether it is asked if it has taken everything: the log waits for its place, which has not moved.
+    pub is_idle_asked: bool,
 }
 
 impl Outbox {
@@ -224,6 +227,7 @@ impl Outbox {
             replies: std::mem::take(&mut inner.replies),
             order: None,
             place_behind: inner.place.as_ref().is_some_and(Tail::is_behind),
+            is_idle_asked: std::mem::take(&mut inner.is_idle_asked),
         }
     }
 
@@ -254,6 +258,13 @@ impl Outbox {
     /// A durable session reads the log up to `seen` at least.
     pub fn open_place(&self, seen: Position) {
         self.lock().place = Some(Tail::new(seen));
+    }
+
+    /// Asks a durable session whether it has taken everything.
+    pub fn ask_idle(&self) {
+        if !std::mem::replace(&mut self.lock().is_idle_asked, true) {
+            self.wake.notify_one();
+        }
     }
 
     /// Sends a durable session back to the log, which has what is queued for it.

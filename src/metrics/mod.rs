@@ -73,6 +73,8 @@ pub struct Metrics {
     pub store_errors: Counter,
     /// Records removed by retention.
     pub store_trimmed_records: Counter,
+    /// Held records removed because every durable session that wanted them has them.
+    pub store_released_records: Counter,
     /// Events that retention removed before a cursor had passed them.
     pub retention_lost_events: Counter,
 }
@@ -149,6 +151,10 @@ impl Metrics {
             store_batch_records: to.histogram(BATCH_RECORDS, "Records in a commit of the event store."),
             store_errors: to.counter("rewindmq_store_errors_total", "Writes that the event store failed."),
             store_trimmed_records: to.counter("rewindmq_store_trimmed_records_total", "Records removed by retention."),
+            store_released_records: to.counter(
+                "rewindmq_store_released_records_total",
+                "Held records removed because every durable session that wanted them has them.",
+            ),
             retention_lost_events: to.counter(
                 "rewindmq_retention_lost_events_total",
                 "Events that retention removed before a cursor had passed them.",
@@ -224,6 +230,7 @@ mod tests {
             ("store_commit_seconds", "histogram"),
             ("store_errors_total", "counter"),
             ("store_records_total", "counter"),
+            ("store_released_records_total", "counter"),
             ("store_trimmed_records_total", "counter"),
             ("store_used_bytes", "gauge"),
             ("subscriptions", "gauge"),

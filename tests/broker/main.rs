@@ -4,6 +4,7 @@
 mod chaos;
 mod client;
 mod cursors;
+mod durable;
 mod flag;
 mod groups;
 mod join;
