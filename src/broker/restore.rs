@@ -24,6 +24,14 @@ impl Broker {
     /// Takes in what the store held: retained messages, and sessions that wait for their clients.
     pub(super) fn restore(&self, sessions: Vec<RecoveredSession>, retained: Vec<Arc<Message>>) {
         let now = self.clock.now();
+        tracing::info!(
+            sessions = sessions.len(),
+            retained = retained.len(),
+            cursors = self.cursors.len(),
+            channels = self.reader.channel_count(),
+            position = self.reader.watermark().0,
+            "store opened"
+        );
         let mut turn = Turn::default();
         for message in retained {
             if message.is_expired(now) {
