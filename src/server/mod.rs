@@ -1,5 +1,6 @@
 //! Wiring: store, broker, workers, listeners, signals, and the ordered stop.
 
+mod files;
 mod workers;
 
 use std::path::PathBuf;
@@ -55,6 +56,7 @@ pub enum ServerError {
 
 /// Runs a broker until SIGTERM or SIGINT; returns when everything is on disk.
 pub fn run(config: Config) -> Result<(), ServerError> {
+    files::raise_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
