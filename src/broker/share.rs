@@ -67,7 +67,7 @@ impl Broker {
                 None => self.open_cursor(&cursor_key, request, &Start::New, &mut |_| true, now)?,
             };
             (before, awaited) = (opened.before, opened.awaited);
-            Ok(self.make_group(subscriber, &cursor_key, name, filter, opened.saved))
+            Ok(self.make_group(subscriber, &cursor_key, name, filter, opened.saved, &client.outbox))
         };
         let member = Member {
             outbox: client.outbox.clone(),
