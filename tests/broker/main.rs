@@ -13,6 +13,7 @@ mod program;
 mod routing;
 mod seed;
 mod server;
+mod shares;
 mod slow;
 mod store_failures;
 mod values;
