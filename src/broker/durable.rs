@@ -284,3 +284,6 @@ impl Broker {
 
 /// Bytes of messages in one row that are in no log.
 const MOST_OWN_BYTES: usize = 4 << 20;
+
+#[cfg(test)]
+mod tests;

@@ -84,3 +84,6 @@ impl Holds for DurableHolds {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -238,3 +238,6 @@ impl Broker {
 thread_local! {
     static ROUTES: RefCell<(u64, RouteCache<Route>)> = RefCell::new((0, RouteCache::default()));
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,9 +27,9 @@ impl Snapshot {
 /// What the client owes an answer to.
 #[derive(Clone, Copy, Debug)]
 enum Due {
-    PubAck(u16),
-    PubRec(u16),
-    PubComp(u16),
+    Acknowledge(u16),
+    Receive(u16),
+    Complete(u16),
 }
 
 struct World {
@@ -183,9 +183,9 @@ impl World {
             return;
         }
         let acked = match self.due.swap_remove(self.random.usize(0..self.due.len())) {
-            Due::PubAck(packet_id) => acknowledge(&mut self.session, Packet::PubAck, packet_id, 0),
-            Due::PubRec(packet_id) => acknowledge(&mut self.session, Packet::PubRec, packet_id, 0),
-            Due::PubComp(packet_id) => acknowledge(&mut self.session, Packet::PubComp, packet_id, 0),
+            Due::Acknowledge(packet_id) => acknowledge(&mut self.session, Packet::PubAck, packet_id, 0),
+            Due::Receive(packet_id) => acknowledge(&mut self.session, Packet::PubRec, packet_id, 0),
+            Due::Complete(packet_id) => acknowledge(&mut self.session, Packet::PubComp, packet_id, 0),
         };
         if let Some(Source::Session(position)) = acked {
             self.done.insert(position.0);
@@ -200,14 +200,14 @@ impl World {
             match words[..2] {
                 ["PUBLISH", "q1"] => {
                     self.came(position(&words));
-                    self.due.push(Due::PubAck(packet_id));
+                    self.due.push(Due::Acknowledge(packet_id));
                 }
                 ["PUBLISH", _] => self.came_exactly_once(packet_id, position(&words)),
                 ["PUBREL", _] => {
                     let row = self.disk.place(packet_id).expect("PUBREL is on disk");
                     assert!(row.completing, "#{packet_id} is not completing on disk");
                     self.held.remove(&packet_id);
-                    self.due.push(Due::PubComp(packet_id));
+                    self.due.push(Due::Complete(packet_id));
                 }
                 _ => panic!("unexpected {line}"),
             }
@@ -228,7 +228,7 @@ impl World {
             Some(Source::Session(Position(position))),
             "#{packet_id} on disk"
         );
-        self.due.push(Due::PubRec(packet_id));
+        self.due.push(Due::Receive(packet_id));
         match self.held.insert(packet_id, position) {
             None => self.came(position),
             Some(earlier) => {
