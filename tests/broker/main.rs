@@ -9,6 +9,7 @@ mod groups;
 mod join;
 mod kill;
 mod limits;
+mod places;
 mod program;
 mod routing;
 mod seed;
