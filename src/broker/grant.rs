@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use super::client::{Client, GroupMembership, Subscription};
 use super::cursors::{CursorKey, Saved};
 use super::group::Group;
+use super::outbox::Outbox;
 use super::replay::{ReplayCursor, ReplaySubscription};
 use super::route::Target;
 use super::subscribe::{Granted, Refusal, Request};
@@ -167,7 +168,7 @@ impl Broker {
             let mut alive = |event: &Event| !event.message.is_expired(now);
             let opened = self.open_cursor(&cursor_key, request, start, &mut alive, now)?;
             (before, awaited, resumed) = (opened.before, opened.awaited, opened.resumed);
-            Ok(self.make_group(subscriber, &cursor_key, name, filter, opened.saved))
+            Ok(self.make_group(subscriber, &cursor_key, name, filter, opened.saved, &client.outbox))
         };
         let group = self
             .groups
@@ -188,6 +189,7 @@ impl Broker {
         })
     }
 
+    /// Makes a group and routes it. Its first member is there before any message is.
     pub(super) fn make_group(
         &self,
         subscriber: SubscriberId,
@@ -195,6 +197,7 @@ impl Broker {
         name: &str,
         filter: &TopicFilter,
         saved: Saved,
+        first: &Arc<Outbox>,
     ) -> Arc<Group> {
         let max_bytes = self.outbox_limits().max_bytes;
         let group = Group::new(
@@ -206,6 +209,7 @@ impl Broker {
             max_bytes,
             &self.reader,
         );
+        group.subscribe(first);
         self.router.insert(filter, subscriber, Target::Group(group.clone()));
         group.routed(self.reader.watermark());
         let holder: Weak<Group> = Arc::downgrade(&group);

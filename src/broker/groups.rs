@@ -37,7 +37,7 @@ impl Groups {
         filter: &TopicFilter,
         member: Member,
         live: impl FnOnce(SubscriberId) -> Arc<ShareGroup<Member>>,
-        keep: impl FnOnce(SubscriberId) -> Result<Arc<Group>, E>,
+        keep: impl FnOnce(SubscriberId, Option<&ShareGroup<Member>>) -> Result<Arc<Group>, E>,
         router: &Router<Target>,
     ) -> Result<Option<Arc<Group>>, E> {
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,7 +56,7 @@ impl Groups {
                 return Ok(None);
             }
             Some(Share::Live(subscriber, live)) => {
-                let group = keep(*subscriber)?;
+                let group = keep(*subscriber, Some(live))?;
                 for other in live.members() {
                     let reply = Reply::JoinGroup(name.clone(), filter.clone());
                     other.outbox.push(&mut vec![Item::Reply(reply)]);
@@ -65,7 +65,7 @@ impl Groups {
                 group
             }
             None => {
-                let group = keep(router.new_subscriber_id())?;
+                let group = keep(router.new_subscriber_id(), None)?;
                 shares.insert(key, Share::Kept(group.clone()));
                 group
             }

@@ -99,3 +99,6 @@ impl Holds for DurableHolds {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

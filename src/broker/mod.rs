@@ -29,6 +29,8 @@ mod share;
 mod subscribe;
 mod subscription;
 mod tally;
+#[cfg(test)]
+mod testing;
 mod turn;
 mod unsubscribe;
 mod unwritten;

@@ -388,6 +388,8 @@ impl Inner {
 }
 
 #[cfg(test)]
+mod place_tests;
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::log::Stored;

@@ -213,3 +213,6 @@ fn exceeds(backlog: &Backlog, limits: &BacklogLimits) -> bool {
 const MOST_TIME: Duration = Duration::from_millis(20);
 /// How often the limits are looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;

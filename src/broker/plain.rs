@@ -200,3 +200,6 @@ impl Broker {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

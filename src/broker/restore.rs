@@ -208,7 +208,7 @@ impl Broker {
         let key = CursorKey::group(name, &path.filter);
         let make = |subscriber| {
             let saved = self.cursors.take(&key, now).ok_or(())?;
-            Ok::<_, ()>(self.make_group(subscriber, &key, name, &path.filter, saved))
+            Ok::<_, ()>(self.make_group(subscriber, &key, name, &path.filter, saved, &client.outbox))
         };
         let joined = self.groups.join_replay(&key, &client.outbox, false, make, &self.router);
         let Ok(Some(group)) = joined else { return false };

@@ -182,7 +182,12 @@ impl Broker {
             }
         }
         for group in &route.shares {
-            if let Some(member) = group.choose(hash_topic(message.topic_bytes()), fastrand::u64(..)) {
+            let (topic_hash, random) = (hash_topic(message.topic_bytes()), fastrand::u64(..));
+            let chosen = match kept {
+                Some(kept) => group.choose_kept(kept.place.position, topic_hash, random),
+                None => group.choose(topic_hash, random),
+            };
+            if let Some(member) = chosen {
                 let delivery = member.options.delivery(message, Source::Live);
                 turn.push(&member.outbox, Item::Live(delivery));
             }
@@ -239,3 +244,6 @@ impl Broker {
 thread_local! {
     static ROUTES: RefCell<(u64, RouteCache<Route>)> = RefCell::new((0, RouteCache::default()));
 }
+
+#[cfg(test)]
+mod tests;

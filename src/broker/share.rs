@@ -1,20 +1,22 @@
 //! Shared subscriptions without a start option: live while no member is durable, with a cursor from then on.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::client::{Client, GroupMembership, Subscription, SubscriptionPath};
 use super::cursors::CursorKey;
+use super::grant::Opened;
 use super::outbox::Item;
 use super::route::{Member, Target};
 use super::subscribe::{Granted, Refusal, Request};
 use super::subscription::SubscriptionOptions;
 use super::{Broker, LogTag};
 use crate::cursor::Start;
-use crate::log::{Command, SubscriptionKind};
+use crate::log::{Command, Origin, StartRule, SubscriptionKind};
 use crate::router::ShareGroup;
 use crate::session::{Source, SubscriptionKey};
 use crate::topic::TopicFilter;
-use crate::types::{QoS, Timestamp};
+use crate::types::{Position, QoS, Timestamp};
 
 impl Broker {
     pub(super) fn subscribe_share(
@@ -55,14 +57,17 @@ impl Broker {
         let cursor_key = CursorKey::share(name, filter);
         let (mut before, mut awaited) = (Vec::new(), None);
         let live = |subscriber| {
-            let group = Arc::new(ShareGroup::new(self.strategy(name)));
+            let group = Arc::new(ShareGroup::new(self.strategy(name), self.reader.watermark()));
             self.router.insert(filter, subscriber, Target::Share(group.clone()));
             group
         };
-        let keep = |subscriber| {
-            let opened = self.open_cursor(&cursor_key, request, &Start::New, &mut |_| true, now)?;
+        let keep = |subscriber, live: Option<&ShareGroup<Member>>| {
+            let opened = match live {
+                Some(live) => self.open_behind(live, &cursor_key, now)?,
+                None => self.open_cursor(&cursor_key, request, &Start::New, &mut |_| true, now)?,
+            };
             (before, awaited) = (opened.before, opened.awaited);
-            Ok(self.make_group(subscriber, &cursor_key, name, filter, opened.saved))
+            Ok(self.make_group(subscriber, &cursor_key, name, filter, opened.saved, &client.outbox))
         };
         let member = Member {
             outbox: client.outbox.clone(),
@@ -82,6 +87,25 @@ impl Broker {
             None => client.groups.push(GroupMembership { key, group, options }),
         }
         Ok((options, before, awaited))
+    }
+
+    /// A cursor for what a live group has not handed out; what is in the log may still be on its way to the group.
+    fn open_behind(&self, live: &ShareGroup<Member>, key: &CursorKey, now: Timestamp) -> Result<Opened, Refusal> {
+        self.check_room(key)?;
+        let handed_out = Position(self.handed_out.load(Ordering::Acquire));
+        let taken_at = live.end().max(handed_out);
+        let origin = Origin {
+            taken_at,
+            first: taken_at.next(),
+            rule: StartRule::Everything,
+        };
+        let (saved, [origin, cursor]) = self.cursors.create(key.clone(), origin, now);
+        Ok(Opened {
+            saved,
+            before: vec![origin],
+            awaited: Some(cursor),
+            resumed: false,
+        })
     }
 
     /// The live group that this session is a member of has become one with a cursor.

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::cursor::{Candidate, SharedCursor, Strategy, choose_live};
+use crate::types::Position;
 
 /// The members of one group at one filter.
 #[derive(Debug)]
@@ -15,16 +16,21 @@ pub struct ShareGroup<M> {
 struct Inner<M> {
     members: Vec<M>,
     cursor: SharedCursor,
+    /// Where the last message was that the log has.
+    seen: Position,
+    ended: bool,
 }
 
 impl<M: Candidate + Clone> ShareGroup<M> {
-    /// A group without members.
-    pub fn new(strategy: Strategy) -> Self {
+    /// A group without members; the log's messages up to `since` are from before it.
+    pub fn new(strategy: Strategy, since: Position) -> Self {
         Self {
             strategy,
             inner: Mutex::new(Inner {
                 members: Vec::new(),
                 cursor: SharedCursor::default(),
+                seen: since,
+                ended: false,
             }),
         }
     }
@@ -64,9 +70,31 @@ impl<M: Candidate + Clone> ShareGroup<M> {
     /// The member that gets a message of this topic: a connected one while there is one.
     pub fn choose(&self, topic_hash: u64, random: u64) -> Option<M> {
         let inner = &mut *self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let members = &inner.members;
-        let index = choose_live(self.strategy, &mut inner.cursor, members, topic_hash, random)?;
-        members.get(index).cloned()
+        inner.choose(self.strategy, topic_hash, random)
+    }
+
+    /// The same for a message that the log has at `position`; `None` as well when a cursor reads it there.
+    pub fn choose_kept(&self, position: Position, topic_hash: u64, random: u64) -> Option<M> {
+        let inner = &mut *self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if inner.ended {
+            return None;
+        }
+        inner.seen = inner.seen.max(position);
+        inner.choose(self.strategy, topic_hash, random)
+    }
+
+    /// From now on a cursor reads what the log has for the group. Returns behind which position.
+    pub fn end(&self) -> Position {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.ended = true;
+        inner.seen
+    }
+}
+
+impl<M: Candidate + Clone> Inner<M> {
+    fn choose(&mut self, strategy: Strategy, topic_hash: u64, random: u64) -> Option<M> {
+        let index = choose_live(strategy, &mut self.cursor, &self.members, topic_hash, random)?;
+        self.members.get(index).cloned()
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::cursor::{Candidate, Strategy};
-use crate::types::{Message, MessageParts, QoS, Timestamp};
+use crate::types::{Message, MessageParts, Position, QoS, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ impl Candidate for Member {
 
 #[test]
 fn live_group_prefers_connected_members_and_takes_turns() {
-    let group = ShareGroup::new(Strategy::RoundRobin);
+    let group = ShareGroup::new(Strategy::RoundRobin, Position(0));
     for (id, connected) in [(1, true), (2, false), (3, true)] {
         assert!(group.join(Member(id, connected)));
     }

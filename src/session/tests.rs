@@ -2,10 +2,13 @@
 
 mod aliases;
 mod diagnostics;
+mod durable;
+mod durable_model;
 mod model;
 mod packets;
 mod publishing;
 mod receiving;
+mod restart;
 mod resume;
 mod size;
 
@@ -88,6 +91,14 @@ fn stored(qos: u8, position: u64, source: fn(SubscriptionKey, Position) -> Sourc
             time: Timestamp(7),
             redelivered: false,
         }),
+        ..live(qos, &position.to_string())
+    }
+}
+
+/// A delivery from the plain subscriptions of a durable session.
+fn kept(qos: u8, position: u64) -> Delivery {
+    Delivery {
+        source: Source::Session(Position(position)),
         ..live(qos, &position.to_string())
     }
 }

@@ -1,0 +1,99 @@
+//! Who is among the targets of a topic, and whom the log keeps it for.
+
+use super::*;
+use crate::broker::testing::{options, outbox};
+use crate::types::Position;
+
+fn away(subscriber: u64, durable: bool) -> Arc<Outbox> {
+    let outbox = outbox(subscriber, durable);
+    outbox.set_connected(false);
+    outbox
+}
+
+fn live(outbox: &Arc<Outbox>, qos: QoS) -> Target {
+    Target::Live(outbox.clone(), options(qos))
+}
+
+fn holds(route: &Route) -> [bool; 3] {
+    [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce].map(|qos| route.holds(qos))
+}
+
+#[test]
+fn absent_durable_session_is_no_target_and_the_log_keeps_qos1_and_2_for_it() {
+    let route = Route::new(vec![live(&away(1, true), QoS::AtLeastOnce)]);
+    assert!(route.live.is_empty());
+    assert!(!route.is_empty(), "somebody wants it");
+    assert_eq!(holds(&route), [false, true, true]);
+}
+
+#[test]
+fn connected_durable_session_is_a_target_and_the_log_keeps_it_as_well() {
+    let route = Route::new(vec![live(&outbox(1, true), QoS::ExactlyOnce)]);
+    assert_eq!((route.live.len(), holds(&route)), (1, [false, true, true]));
+}
+
+#[test]
+fn nothing_is_kept_for_qos0_nor_for_sessions_that_are_not_durable() {
+    let route = Route::new(vec![
+        live(&away(1, true), QoS::AtMostOnce),
+        live(&outbox(2, true), QoS::AtMostOnce),
+        live(&outbox(3, false), QoS::ExactlyOnce),
+        live(&away(4, false), QoS::ExactlyOnce),
+    ]);
+    assert_eq!(holds(&route), [false; 3]);
+    assert_eq!(
+        route.live.len(),
+        3,
+        "its mailbox keeps it for one that is away and not durable"
+    );
+}
+
+#[test]
+fn absent_replay_subscription_is_no_target() {
+    let (here, gone) = (outbox(1, true), away(2, true));
+    let replay = |outbox: &Arc<Outbox>| Target::Replay(outbox.clone(), SubscriptionKey(1));
+    let route = Route::new(vec![replay(&gone), replay(&here)]);
+    assert!(route.replays.len() == 1 && Arc::ptr_eq(&route.replays[0].0, &here));
+    assert_eq!(holds(&route), [false; 3], "only events are replayed");
+    assert!(!Route::new(vec![replay(&gone)]).is_empty());
+    assert!(Route::new(Vec::new()).is_empty());
+}
+
+#[test]
+fn publishers_are_refused_for_a_durable_session_that_too_much_waits_for() {
+    let full = |outbox: &Arc<Outbox>, qos| {
+        outbox.set_over_limit(true);
+        let route = Route::new(vec![live(outbox, qos)]);
+        [QoS::AtMostOnce, QoS::AtLeastOnce].map(|qos| route.is_full(qos))
+    };
+    assert_eq!(full(&away(1, true), QoS::AtLeastOnce), [false, true]);
+    assert_eq!(full(&outbox(1, true), QoS::AtLeastOnce), [false, true]);
+    assert_eq!(full(&outbox(1, true), QoS::AtMostOnce), [false, false]);
+}
+
+#[test]
+fn overlapping_subscriptions_of_a_session_give_one_copy() {
+    let (one, other) = (outbox(1, true), outbox(2, false));
+    let route = Route::new(vec![
+        live(&one, QoS::AtMostOnce),
+        live(&other, QoS::AtLeastOnce),
+        live(&one, QoS::ExactlyOnce),
+    ]);
+    assert_eq!(route.live.len(), 2);
+    let message = crate::broker::testing::message("t", QoS::ExactlyOnce, b"x");
+    let delivery = route.live[0].delivery(&message).expect("it is wanted");
+    assert_eq!(delivery.qos, QoS::ExactlyOnce);
+}
+
+#[test]
+fn live_group_that_ended_leaves_what_the_log_has_to_its_cursor() {
+    let group = ShareGroup::new(crate::cursor::Strategy::RoundRobin, Position(4));
+    group.join(Member {
+        outbox: outbox(1, false),
+        options: options(QoS::AtLeastOnce),
+    });
+    assert!(group.choose_kept(Position(7), 0, 0).is_some());
+    assert_eq!(group.end(), Position(7));
+    assert!(group.choose_kept(Position(8), 0, 0).is_none());
+    assert!(group.choose(0, 0).is_some(), "what no log has");
+}
