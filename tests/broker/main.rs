@@ -10,6 +10,7 @@ mod groups;
 mod join;
 mod kill;
 mod limits;
+mod narrow;
 mod program;
 mod routing;
 mod seed;

@@ -1,0 +1,48 @@
+//! Durable sessions in narrow places: where the disk is slow or fails, the client slow or odd, and after a restart.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rewindmq::codec::{Ack, Connect, Packet, Will};
+use rewindmq::config::Config;
+use rewindmq::store::{FailingStore, Fault, MemoryStore, Store};
+use rewindmq::types::{PacketId, QoS, ReasonCode};
+
+use super::client::{Client, DEADLINE, Message, Post, lasting, packet, post, v5};
+use super::server::{Broker, config, failing_store};
+
+fn qos2<'a>(topic: &'a str, payload: &'a str) -> Post<'a> {
+    Post {
+        qos: 2,
+        ..post(topic, payload)
+    }
+}
+
+fn broker(store: &Arc<FailingStore>, change: impl FnOnce(&mut Config)) -> Broker {
+    let mut config = config();
+    change(&mut config);
+    Broker::start_on(config, store.clone())
+}
+
+fn acknowledge(client: &mut Client, packet_id: Option<PacketId>) {
+    let packet_id = packet_id.expect("QoS 1 or 2");
+    client.send(&Packet::PubRec(Ack::new(packet_id, ReasonCode::Success)));
+}
+
+fn dropped(broker: &Broker) -> f64 {
+    broker.metric(DROPPED)
+}
+
+const DROPPED: &str = "rewindmq_dropped_total{reason=\"session_limit\"}";
+
+#[test]
+fn absent_session_gets_a_topic_though_the_publisher_knows_one_that_nobody_wants() {
+    let broker = Broker::start();
+    let mut subscriber = broker.connect(lasting("subscriber"));
+    subscriber.subscribe("u/#", 1, &[]);
+    subscriber.disconnect();
+    let mut publisher = broker.connect(v5("publisher"));
+    publisher.publish(&post("nobody/wants", "1"));
+    publisher.publish(&post("u/a", "2"));
+    assert_eq!(broker.connect(lasting("subscriber")).take_texts(1), ["2"]);
+}
