@@ -37,20 +37,26 @@ impl Broker {
         for source in client.session.resend(now, OUTPUT_LIMIT) {
             self.acknowledged(client, source);
         }
-        if !client.session.resend_is_complete() {
-            return Ok(Pumped::Idle);
-        }
-        self.pump_waiting(client, now);
         let mut pumped = Pumped::Idle;
-        if client.acks.is_empty() {
-            // A SUBACK that is on its way goes before what its subscription brings.
-            pumped = self.pump_log(client, now).map_err(|fault| store_fault(&fault))?;
+        if client.session.resend_is_complete() {
+            pumped = self.pump_new(client, now).map_err(|fault| store_fault(&fault))?;
         }
+        // Also while something is to be sent again: a PUBREL may wait for it.
         self.save_place(client);
         client
             .outbox
             .set_load(client.held.len() + client.waiting.len() + client.session.in_flight());
         Ok(pumped)
+    }
+
+    /// Sends what was not sent before.
+    fn pump_new(&self, client: &mut Client, now: Timestamp) -> Result<Pumped, LogError> {
+        self.pump_waiting(client, now);
+        if !client.acks.is_empty() {
+            // A SUBACK that is on its way goes before what its subscription brings.
+            return Ok(Pumped::Idle);
+        }
+        self.pump_log(client, now)
     }
 
     /// Sends what comes from the log: for plain subscriptions of a durable session, for replays, for groups.

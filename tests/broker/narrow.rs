@@ -46,3 +46,26 @@ fn absent_session_gets_a_topic_though_the_publisher_knows_one_that_nobody_wants(
     publisher.publish(&post("u/a", "2"));
     assert_eq!(broker.connect(lasting("subscriber")).take_texts(1), ["2"]);
 }
+
+#[test]
+fn qos2_is_completed_though_the_client_takes_fewer_at_once_than_are_in_flight() {
+    let broker = Broker::start();
+    let mut subscriber = broker.connect(lasting("subscriber"));
+    subscriber.subscribe("u/#", 2, &[]);
+    let mut publisher = broker.connect(v5("publisher"));
+    for text in ["1", "2", "3"] {
+        publisher.publish(&qos2("u/a", text));
+        subscriber.next();
+    }
+    subscriber.cut();
+    let mut subscriber = broker.connect(Connect {
+        receive_maximum: Some(1),
+        ..lasting("subscriber")
+    });
+    for text in ["1", "2", "3"] {
+        let message = subscriber.take();
+        assert_eq!(message.text(), text);
+        subscriber.await_release(message.packet_id);
+    }
+    subscriber.assert_quiet();
+}
