@@ -123,11 +123,12 @@ impl Client {
         }
     }
 
-    /// Whether a durable session has read the log up to a position.
+    /// Whether a durable session has read the log up to a position, or reads on there: whatever is queued comes from the
+    /// log as well.
     pub(super) fn has_read(&self, position: Position) -> bool {
         self.durable
             .as_ref()
-            .is_some_and(|durable| position <= durable.place.read_to())
+            .is_some_and(|durable| durable.reader.is_some() || position <= durable.place.read_to())
     }
 
     /// A record of the log was sent to a durable session, or will not be.

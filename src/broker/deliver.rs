@@ -159,7 +159,7 @@ impl Broker {
                 _ => None,
             };
             if position.is_some_and(|position| client.has_read(position)) {
-                // The reader came upon it before it was queued.
+                // The reader came upon it before it was queued, or will.
                 continue;
             }
             if !from_held
