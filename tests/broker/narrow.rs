@@ -69,3 +69,37 @@ fn qos2_is_completed_though_the_client_takes_fewer_at_once_than_are_in_flight() 
     }
     subscriber.assert_quiet();
 }
+
+#[test]
+fn pubrel_follows_though_old_messages_are_dropped_while_it_waits() {
+    let store = failing_store();
+    let broker = broker(&store, |config| config.session.max_pending_messages = Some(5));
+    let mut subscriber = broker.connect(Connect {
+        receive_maximum: Some(2),
+        ..lasting("subscriber")
+    });
+    subscriber.subscribe("u/#", 2, &[]);
+    let mut publisher = broker.connect(v5("publisher"));
+    let mut flood = || (0..30).for_each(|number| drop(publisher.publish(&qos2("u/a", &number.to_string()))));
+    flood();
+    subscriber.leave_completing();
+    let in_flight: Vec<Message> = (0..2).map(|_| subscriber.next()).collect();
+    // A look at the limits has just been; the next one comes while the disk holds the place back.
+    broker.await_metric(DROPPED, |dropped| dropped > 0.0);
+    let before = dropped(&broker);
+    flood();
+    store.block();
+    acknowledge(&mut subscriber, in_flight[0].packet_id);
+    store.wait_blocked();
+    acknowledge(&mut subscriber, in_flight[1].packet_id);
+    subscriber.ping();
+    broker.await_metric(DROPPED, |dropped| dropped > before);
+    store.release();
+    for message in in_flight {
+        let released = subscriber.try_find(Instant::now() + DEADLINE, |received| match packet(received)? {
+            Packet::PubRel(ack) => Some(ack.packet_id),
+            _ => None,
+        });
+        assert_eq!(released.expect("PUBREL comes"), message.packet_id.expect("QoS 2"));
+    }
+}
