@@ -48,6 +48,8 @@ struct Saved {
     under_way: bool,
     /// Whether the next flush will ask for the row.
     noted: bool,
+    /// Whether the row could not be written: only the next flush tries again.
+    failed: bool,
 }
 
 impl Durable {
@@ -212,7 +214,7 @@ impl Broker {
         let (changes, urgent) = client.session.changes();
         let saved = &mut durable.saved;
         if urgent > saved.changes {
-            if !saved.under_way {
+            if !saved.under_way && !saved.failed {
                 self.submit_place(client);
             }
         } else if !saved.noted && (changes > saved.changes || durable.place.floor() > saved.floor) {
@@ -224,7 +226,7 @@ impl Broker {
     /// The flush asks for the place.
     pub(super) fn flush_place(&self, client: &mut Client) {
         let Some(durable) = &mut client.durable else { return };
-        durable.saved.noted = false;
+        (durable.saved.noted, durable.saved.failed) = (false, false);
         if !durable.saved.under_way {
             self.submit_place(client);
         }
@@ -257,8 +259,9 @@ impl Broker {
         let Some(durable) = &mut client.durable else { return };
         durable.saved.under_way = false;
         if !done {
-            // What waits for it goes on waiting; the next flush tries again.
-            durable.saved.changes = 0;
+            // What waits for it goes on waiting.
+            durable.saved.failed = true;
+            (durable.saved.changes, durable.saved.floor) = (0, Position::default());
             if !std::mem::replace(&mut durable.saved.noted, true) {
                 self.note_unsaved(client.outbox.clone());
             }

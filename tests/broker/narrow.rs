@@ -103,3 +103,25 @@ fn pubrel_follows_though_old_messages_are_dropped_while_it_waits() {
         assert_eq!(released.expect("PUBREL comes"), message.packet_id.expect("QoS 2"));
     }
 }
+
+#[test]
+fn place_that_cannot_be_written_is_tried_again_now_and_then_only() {
+    let store = failing_store();
+    let broker = broker(&store, |_| {});
+    let mut subscriber = broker.connect(lasting("subscriber"));
+    subscriber.subscribe("u/#", 1, &[]);
+    let mut publisher = broker.connect(v5("publisher"));
+    publisher.publish(&post("u/a", "1"));
+    let message = subscriber.next();
+    subscriber.ping();
+    store.fail_from(1, Fault::Full);
+    subscriber.acknowledge(&message);
+    let begun = Instant::now();
+    let before = store.writes();
+    while store.writes() - before < 6 {
+        assert!(begun.elapsed() < DEADLINE, "it is not tried again");
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+    // Each try is two writes: one with everything, and one without what takes room.
+    assert!(begun.elapsed() > Duration::from_millis(50), "it is tried again at once");
+}
