@@ -162,9 +162,10 @@ impl Broker {
             stopping: AtomicBool::new(false),
             config,
         });
-        broker.restore(recovered.sessions, recovered.retained);
+        let mut turn = broker.restore(recovered.sessions, recovered.retained);
         // Only now: what waits for the sessions is known.
         broker_slot.set(Arc::downgrade(&broker)).ok();
+        broker.flush(&mut turn);
         Ok(broker)
     }
 

@@ -125,3 +125,37 @@ fn place_that_cannot_be_written_is_tried_again_now_and_then_only() {
     // Each try is two writes: one with everything, and one without what takes room.
     assert!(begun.elapsed() > Duration::from_millis(50), "it is tried again at once");
 }
+
+#[test]
+fn will_of_a_session_that_ends_with_the_broker_reaches_all_that_are_restored() {
+    let disk = Arc::new(MemoryStore::new());
+    let store = Arc::new(FailingStore::new(disk.clone()));
+    let first = broker(&store, |_| {});
+    first.connect(lasting("mortal")).disconnect();
+    let mut heir = first.connect(lasting("heir"));
+    heir.subscribe("u/#", 1, &[]);
+    heir.disconnect();
+    let will = Will {
+        topic: "u/will".into(),
+        payload: b"gone".to_vec(),
+        qos: QoS::AtLeastOnce,
+        retain: true,
+        delay_secs: 0,
+        expiry_secs: None,
+        properties: Vec::new(),
+    };
+    let mortal = first.connect(Connect {
+        session_expiry_secs: None,
+        will: Some(will),
+        ..lasting("mortal")
+    });
+    assert!(mortal.connack.session_present);
+    store.freeze_from(1);
+    drop(mortal);
+    first.stop();
+    let second = Broker::start_on(config(), disk);
+    assert_eq!(second.connect(lasting("heir")).take_texts(1), ["gone"]);
+    let mut newcomer = second.connect(v5("newcomer"));
+    newcomer.subscribe("u/#", 1, &[]);
+    assert_eq!(newcomer.take_texts(1), ["gone"]);
+}
