@@ -16,7 +16,7 @@ use crate::metrics::DropReason;
 use crate::session::Delivery;
 use crate::types::{Position, Timestamp};
 
-/// All that was ever written to the log: positions, and bytes of records since the start.
+/// All that was ever written to the log, or more: positions, and bytes of records.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Written {
     records: u64,

@@ -159,3 +159,20 @@ fn will_of_a_session_that_ends_with_the_broker_reaches_all_that_are_restored() {
     newcomer.subscribe("u/#", 1, &[]);
     assert_eq!(newcomer.take_texts(1), ["gone"]);
 }
+
+#[test]
+fn limit_of_pending_bytes_counts_what_was_written_before_a_restart() {
+    let disk: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let first = Broker::start_on(config(), disk.clone());
+    let mut subscriber = first.connect(lasting("subscriber"));
+    subscriber.subscribe("u/#", 1, &[]);
+    subscriber.disconnect();
+    let mut publisher = first.connect(v5("publisher"));
+    let payload = "x".repeat(1 << 10);
+    (0..200).for_each(|_| drop(publisher.publish(&post("u/a", &payload))));
+    first.stop();
+    let mut config = config();
+    config.session.max_pending_bytes = Some(20 << 10);
+    let second = Broker::start_on(config, disk);
+    second.await_metric(DROPPED, |dropped| dropped > 100.0);
+}
