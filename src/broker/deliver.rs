@@ -144,10 +144,7 @@ impl Broker {
 
     fn pump_waiting(&self, client: &mut Client, now: Timestamp) {
         while client.session.output().len() < OUTPUT_LIMIT {
-            let from_held = client
-                .held
-                .front()
-                .is_some_and(|delivery| client.session.can_send(delivery.qos));
+            let from_held = client.held.front().is_some_and(|delivery| client.can_send(delivery));
             let next = if from_held {
                 client.held.pop_front()
             } else {
@@ -162,9 +159,7 @@ impl Broker {
                 // The reader came upon it before it was queued, or will.
                 continue;
             }
-            if !from_held
-                && delivery.qos != QoS::AtMostOnce
-                && (!client.held.is_empty() || !client.session.can_send(delivery.qos))
+            if !from_held && delivery.qos != QoS::AtMostOnce && (!client.held.is_empty() || !client.can_send(&delivery))
             {
                 client.held.push_back(delivery);
                 continue;

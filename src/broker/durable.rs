@@ -101,6 +101,12 @@ impl Durable {
         self.scanned_to = self.place.read_to();
     }
 
+    /// Whether one more can be remembered above the floor: not while a client leaves its oldest message unacknowledged
+    /// and so many others after it were acknowledged.
+    pub fn has_room(&self) -> bool {
+        self.place.tracked() < MOST_TRACKED
+    }
+
     /// What waited when it was counted last; if it never was, as if all that was ever written did.
     pub fn measured(&self) -> Measured {
         self.measured.unwrap_or_default()
@@ -285,5 +291,7 @@ impl Broker {
     }
 }
 
+/// Messages above the floor of a place; no fewer than there are packet identifiers.
+const MOST_TRACKED: usize = u16::MAX as usize;
 /// Bytes of messages in one row that are in no log.
 const MOST_OWN_BYTES: usize = 4 << 20;

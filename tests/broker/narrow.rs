@@ -176,3 +176,32 @@ fn limit_of_pending_bytes_counts_what_was_written_before_a_restart() {
     let second = Broker::start_on(config, disk);
     second.await_metric(DROPPED, |dropped| dropped > 100.0);
 }
+
+#[test]
+fn client_that_never_acknowledges_its_first_message_is_not_sent_ever_more() {
+    let broker = Broker::start();
+    let mut subscriber = broker.connect(lasting("subscriber"));
+    subscriber.subscribe("u/#", 1, &[]);
+    let mut publisher = broker.connect(v5("publisher"));
+    let count = usize::from(u16::MAX) + 2;
+    let publishing = std::thread::spawn(move || {
+        for _ in 0..count.div_ceil(BATCH) {
+            let sent: Vec<_> = (0..BATCH).filter_map(|_| publisher.post(&post("u/a", "x"))).collect();
+            for packet_id in sent {
+                publisher.publish_ack(packet_id);
+            }
+        }
+    });
+    let first = subscriber.next();
+    for _ in 1..u16::MAX {
+        subscriber.take();
+    }
+    publishing.join().expect("everything is published");
+    subscriber.assert_quiet();
+    subscriber.acknowledge(&first);
+    for _ in usize::from(u16::MAX)..count.next_multiple_of(BATCH) {
+        subscriber.take();
+    }
+}
+
+const BATCH: usize = 100;
