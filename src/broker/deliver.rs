@@ -2,6 +2,7 @@
 
 use super::Broker;
 use super::client::{Client, GroupMembership};
+use super::disconnect::note_idle;
 use super::outbox::{Item, Reply};
 use super::replay::{Passed, PumpContext, Pumped, ReplaySubscription, metric_reason};
 use crate::log::LogError;
@@ -32,7 +33,7 @@ impl Broker {
             .map(|reply| self.handle_reply(client, reply, now));
         faults.fold(Ok(()), Result::and)?;
         if taken.is_idle_asked {
-            self.note_idle(client);
+            note_idle(client, self.handed_out());
         }
         for source in client.session.resend(now, OUTPUT_LIMIT) {
             self.acknowledged(client, source);
