@@ -122,8 +122,11 @@ impl Broker {
         let mut turn = Turn::default();
         let ended = found.is_some();
         if let Some(Absent { client, will, .. }) = found {
+            let discarded = client.outbox.clone();
             self.end_session(client, will.map(|(_, will)| will), now, &mut turn);
             self.sessions.replace(client_id, outbox);
+            // Who waits for the session that was there is to look again.
+            discarded.released().notify_waiters();
         }
         let mut client = new_client(Session::new(client_id.clone(), options), outbox.clone());
         client.turn = turn;

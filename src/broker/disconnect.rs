@@ -60,7 +60,10 @@ impl Broker {
         client.tally.flush(&self.metrics);
         let mut turn = std::mem::take(&mut client.turn);
         if client.session_expiry_secs == 0 || client.durable.is_none() {
+            // What came before goes first, and all of it before another connection can have the identifier.
+            self.flush(&mut turn);
             self.end_session(client, will, now, &mut turn);
+            self.flush(&mut turn);
             self.sessions.release(&client_id);
         } else {
             self.leave_on_disk(&mut client, will.is_some(), now, &mut turn);
@@ -78,7 +81,6 @@ impl Broker {
             self.flush(&mut turn);
             self.sessions.park(client, expires, later);
         }
-        self.flush(&mut turn);
         self.count_sessions();
         outbox.released().notify_waiters();
     }
