@@ -242,7 +242,8 @@ impl Broker {
                 Found::Absent(absent) => return Ok(Some(*absent)),
                 Found::Online(other) => other,
             };
-            if self.config.session.duplicate_client_id == DuplicateClientId::Reject {
+            // One that is not connected any more is about to leave the identifier.
+            if self.config.session.duplicate_client_id == DuplicateClientId::Reject && other.is_connected() {
                 let why = "another client with this identifier is connected";
                 return Err(Refused::new(
                     ReasonCode::ClientIdentifierNotValid,
