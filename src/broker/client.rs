@@ -18,7 +18,7 @@ use super::unwritten::Unwritten;
 use super::will::Will;
 use crate::codec::Packet;
 use crate::log::{Command, SessionRecord, SubscriptionKind, SubscriptionRecord};
-use crate::session::{Delivery, Session, SubscriptionKey};
+use crate::session::{Delivery, Session, Source, SubscriptionKey};
 use crate::topic::TopicFilter;
 use crate::types::{Position, SessionId, Timestamp, Version};
 
@@ -123,11 +123,19 @@ impl Client {
         }
     }
 
-    /// Whether a durable session has read the log up to a position.
+    /// Whether a durable session has read the log up to a position, or reads on there: whatever is queued comes from the
+    /// log as well.
     pub(super) fn has_read(&self, position: Position) -> bool {
         self.durable
             .as_ref()
-            .is_some_and(|durable| position <= durable.place.read_to())
+            .is_some_and(|durable| durable.reader.is_some() || position <= durable.place.read_to())
+    }
+
+    /// Whether the session could send this now.
+    pub(super) fn can_send(&self, delivery: &Delivery) -> bool {
+        let of_place = matches!(delivery.source, Source::Session(_));
+        let has_room = !of_place || self.durable.as_ref().is_some_and(|durable| durable.has_room());
+        has_room && self.session.can_send(delivery.qos)
     }
 
     /// A record of the log was sent to a durable session, or will not be.

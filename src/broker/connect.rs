@@ -122,8 +122,11 @@ impl Broker {
         let mut turn = Turn::default();
         let ended = found.is_some();
         if let Some(Absent { client, will, .. }) = found {
+            let discarded = client.outbox.clone();
             self.end_session(client, will.map(|(_, will)| will), now, &mut turn);
             self.sessions.replace(client_id, outbox);
+            // Who waits for the session that was there is to look again.
+            discarded.released().notify_waiters();
         }
         let mut client = new_client(Session::new(client_id.clone(), options), outbox.clone());
         client.turn = turn;
@@ -239,7 +242,8 @@ impl Broker {
                 Found::Absent(absent) => return Ok(Some(*absent)),
                 Found::Online(other) => other,
             };
-            if self.config.session.duplicate_client_id == DuplicateClientId::Reject {
+            // One that is not connected any more is about to leave the identifier.
+            if self.config.session.duplicate_client_id == DuplicateClientId::Reject && other.is_connected() {
                 let why = "another client with this identifier is connected";
                 return Err(Refused::new(
                     ReasonCode::ClientIdentifierNotValid,

@@ -2,6 +2,7 @@
 
 use super::Broker;
 use super::client::{Client, GroupMembership};
+use super::disconnect::note_idle;
 use super::outbox::{Item, Reply};
 use super::replay::{Passed, PumpContext, Pumped, ReplaySubscription, metric_reason};
 use crate::log::LogError;
@@ -32,25 +33,31 @@ impl Broker {
             .map(|reply| self.handle_reply(client, reply, now));
         faults.fold(Ok(()), Result::and)?;
         if taken.is_idle_asked {
-            self.note_idle(client);
+            note_idle(client, self.handed_out());
         }
         for source in client.session.resend(now, OUTPUT_LIMIT) {
             self.acknowledged(client, source);
         }
-        if !client.session.resend_is_complete() {
-            return Ok(Pumped::Idle);
-        }
-        self.pump_waiting(client, now);
         let mut pumped = Pumped::Idle;
-        if client.acks.is_empty() {
-            // A SUBACK that is on its way goes before what its subscription brings.
-            pumped = self.pump_log(client, now).map_err(|fault| store_fault(&fault))?;
+        if client.session.resend_is_complete() {
+            pumped = self.pump_new(client, now).map_err(|fault| store_fault(&fault))?;
         }
+        // Also while something is to be sent again: a PUBREL may wait for it.
         self.save_place(client);
         client
             .outbox
             .set_load(client.held.len() + client.waiting.len() + client.session.in_flight());
         Ok(pumped)
+    }
+
+    /// Sends what was not sent before.
+    fn pump_new(&self, client: &mut Client, now: Timestamp) -> Result<Pumped, LogError> {
+        self.pump_waiting(client, now);
+        if !client.acks.is_empty() {
+            // A SUBACK that is on its way goes before what its subscription brings.
+            return Ok(Pumped::Idle);
+        }
+        self.pump_log(client, now)
     }
 
     /// Sends what comes from the log: for plain subscriptions of a durable session, for replays, for groups.
@@ -138,10 +145,7 @@ impl Broker {
 
     fn pump_waiting(&self, client: &mut Client, now: Timestamp) {
         while client.session.output().len() < OUTPUT_LIMIT {
-            let from_held = client
-                .held
-                .front()
-                .is_some_and(|delivery| client.session.can_send(delivery.qos));
+            let from_held = client.held.front().is_some_and(|delivery| client.can_send(delivery));
             let next = if from_held {
                 client.held.pop_front()
             } else {
@@ -153,12 +157,10 @@ impl Broker {
                 _ => None,
             };
             if position.is_some_and(|position| client.has_read(position)) {
-                // The reader came upon it before it was queued.
+                // The reader came upon it before it was queued, or will.
                 continue;
             }
-            if !from_held
-                && delivery.qos != QoS::AtMostOnce
-                && (!client.held.is_empty() || !client.session.can_send(delivery.qos))
+            if !from_held && delivery.qos != QoS::AtMostOnce && (!client.held.is_empty() || !client.can_send(&delivery))
             {
                 client.held.push_back(delivery);
                 continue;

@@ -53,12 +53,17 @@ impl Broker {
         self.metrics.connections.decrement(1);
         let outbox = client.outbox.clone();
         let client_id = client.session.client_id().clone();
+        // Before others know that it is away: so far it had its share of everything.
+        let handed_out = self.handed_out();
         outbox.set_connected(false);
-        self.detach(&mut client);
+        self.detach(&mut client, handed_out);
         client.tally.flush(&self.metrics);
         let mut turn = std::mem::take(&mut client.turn);
         if client.session_expiry_secs == 0 || client.durable.is_none() {
+            // What came before goes first, and all of it before another connection can have the identifier.
+            self.flush(&mut turn);
             self.end_session(client, will, now, &mut turn);
+            self.flush(&mut turn);
             self.sessions.release(&client_id);
         } else {
             self.leave_on_disk(&mut client, will.is_some(), now, &mut turn);
@@ -76,18 +81,17 @@ impl Broker {
             self.flush(&mut turn);
             self.sessions.park(client, expires, later);
         }
-        self.flush(&mut turn);
         self.count_sessions();
         outbox.released().notify_waiters();
     }
 
     /// Leaves everything behind in the state that the next connection, or other members of groups, go on from.
-    fn detach(&self, client: &mut Client) {
+    fn detach(&self, client: &mut Client, handed_out: Position) {
         client.session.connection_lost();
         for source in client.unwritten.take() {
             self.released(client, source);
         }
-        self.note_idle(client);
+        note_idle(client, handed_out);
         let mut unsent = std::mem::take(&mut client.held);
         unsent.append(&mut client.waiting);
         // What has a cursor is read from the log again.
@@ -109,18 +113,9 @@ impl Broker {
         client.acks.clear();
     }
 
-    /// A durable session that has taken everything that was handed out needs nothing of it again.
-    pub(super) fn note_idle(&self, client: &mut Client) {
-        let handed_out = Position(self.handed_out.load(Ordering::Acquire));
-        let waits = |queue: &VecDeque<Delivery>| queue.iter().any(|delivery| delivery.source.has_cursor());
-        if let Some(durable) = &mut client.durable
-            && !durable.behind
-            && !waits(&client.held)
-            && !waits(&client.waiting)
-            && client.outbox.is_place_idle()
-        {
-            durable.place.skip_to(handed_out);
-        }
+    /// Up to where records were handed out to those who are here.
+    pub(super) fn handed_out(&self) -> Position {
+        Position(self.handed_out.load(Ordering::Acquire))
     }
 
     /// Brings a durable session on disk as it is now, and keeps of what is in flight only what is not in the log.
@@ -179,6 +174,19 @@ impl Broker {
         if refused.full > 0 {
             self.metrics.dropped.of(DropReason::QueueFull).increment(refused.full);
         }
+    }
+}
+
+/// A durable session that has taken everything that was handed out up to a position needs nothing of it again.
+pub(super) fn note_idle(client: &mut Client, handed_out: Position) {
+    let waits = |queue: &VecDeque<Delivery>| queue.iter().any(|delivery| delivery.source.has_cursor());
+    if let Some(durable) = &mut client.durable
+        && !durable.behind
+        && !waits(&client.held)
+        && !waits(&client.waiting)
+        && client.outbox.is_place_idle()
+    {
+        durable.place.skip_to(handed_out);
     }
 }
 

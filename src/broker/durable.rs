@@ -48,7 +48,7 @@ struct Saved {
     under_way: bool,
     /// Whether the next flush will ask for the row.
     noted: bool,
-    /// Whether the store did not take the row last: the flush tries again, and nobody before it.
+    /// Whether the row could not be written: only the next flush tries again.
     failed: bool,
 }
 
@@ -99,6 +99,12 @@ impl Durable {
         self.buffer.clear();
         self.reader = None;
         self.scanned_to = self.place.read_to();
+    }
+
+    /// Whether one more can be remembered above the floor: not while a client leaves its oldest message unacknowledged
+    /// and so many others after it were acknowledged.
+    pub fn has_room(&self) -> bool {
+        self.place.tracked() < MOST_TRACKED
     }
 
     /// What waited when it was counted last; if it never was, as if all that was ever written did.
@@ -259,8 +265,9 @@ impl Broker {
         let Some(durable) = &mut client.durable else { return };
         durable.saved.under_way = false;
         if !done {
-            // What waits for it goes on waiting; the next flush tries again.
-            (durable.saved.changes, durable.saved.failed) = (0, true);
+            // What waits for it goes on waiting.
+            durable.saved.failed = true;
+            (durable.saved.changes, durable.saved.floor) = (0, Position::default());
             if !std::mem::replace(&mut durable.saved.noted, true) {
                 self.note_unsaved(client.outbox.clone());
             }
@@ -284,6 +291,8 @@ impl Broker {
     }
 }
 
+/// Messages above the floor of a place; no fewer than there are packet identifiers.
+const MOST_TRACKED: usize = u16::MAX as usize;
 /// Bytes of messages in one row that are in no log.
 const MOST_OWN_BYTES: usize = 4 << 20;
 

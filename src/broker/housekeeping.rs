@@ -13,14 +13,8 @@ impl Broker {
     /// Does what is due by `now`: publishes wills, ends sessions, removes cursors that nobody uses.
     pub fn handle_timeout(&self, now: Timestamp) {
         let mut turn = Turn::default();
-        for due in self.sessions.due(now) {
-            match due {
-                Due::Will(will, saved) => self.publish_will(&will, saved, now, &mut turn),
-                Due::Expired(client, will) => {
-                    tracing::info!(client = %client.client_id(), "session expired");
-                    self.end_session(*client, will, now, &mut turn);
-                }
-            }
+        while let Some(due) = self.sessions.next_due(now) {
+            self.come_due(due, now, &mut turn);
         }
         for command in self.cursors.expire(now) {
             turn.submit(command, LogTag::None);
@@ -28,6 +22,28 @@ impl Broker {
         self.limit_pending(now, &mut turn);
         self.flush(&mut turn);
         self.update_gauges();
+    }
+
+    fn come_due(&self, due: Due, now: Timestamp, turn: &mut Turn) {
+        let outbox = match due {
+            Due::Will(mut absent, will) => {
+                let outbox = absent.client.outbox.clone();
+                self.publish_will(&will, absent.client.saved_will(), now, turn);
+                self.flush(turn);
+                self.sessions.park(absent.client, absent.expires, None);
+                outbox
+            }
+            Due::Expired(client, will) => {
+                tracing::info!(client = %client.client_id(), "session expired");
+                let outbox = client.outbox.clone();
+                self.end_session(*client, will, now, turn);
+                self.flush(turn);
+                self.sessions.release(&outbox.client_id);
+                self.count_sessions();
+                outbox
+            }
+        };
+        outbox.released().notify_waiters();
     }
 
     /// Sends the cursors that moved on their way to disk.

@@ -83,7 +83,7 @@ pub struct Broker {
     refuses_full: AtomicBool,
     pending_due: Mutex<Timestamp>,
     pending_next: AtomicUsize,
-    /// Bytes of records written since the start.
+    /// Bytes of records that were ever written, or more: what the store held at the start counts in full.
     written_bytes: AtomicU64,
     /// Up to where records were handed out to those who are here.
     handed_out: AtomicU64,
@@ -122,6 +122,7 @@ impl Broker {
         let dispatcher = Dispatcher::default();
         let broker_slot = dispatcher.slot();
         let holds = DurableHolds::new(broker_slot.clone());
+        let written_bytes = store.used_bytes()?;
         let options = LogOptions {
             max_bytes: config.store.max_bytes.unwrap_or(0),
             retention: Arc::new(move |topic: &str| retention_rules.retention(topic)),
@@ -156,7 +157,7 @@ impl Broker {
             refuses_full: AtomicBool::new(false),
             pending_due: Mutex::default(),
             pending_next: AtomicUsize::new(0),
-            written_bytes: AtomicU64::new(0),
+            written_bytes: AtomicU64::new(written_bytes),
             handed_out: AtomicU64::new(log.reader().watermark().0),
             reader: log.reader(),
             log,
@@ -164,9 +165,10 @@ impl Broker {
             stopping: AtomicBool::new(false),
             config,
         });
-        broker.restore(recovered.sessions, recovered.retained);
+        let mut turn = broker.restore(recovered.sessions, recovered.retained);
         // Only now: what waits for the sessions is known.
         broker_slot.set(Arc::downgrade(&broker)).ok();
+        broker.flush(&mut turn);
         Ok(broker)
     }
 

@@ -16,7 +16,7 @@ use crate::metrics::DropReason;
 use crate::session::Delivery;
 use crate::types::{Position, Timestamp};
 
-/// All that was ever written to the log: positions, and bytes of records since the start.
+/// All that was ever written to the log, or more: positions, and bytes of records.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Written {
     records: u64,
@@ -68,8 +68,11 @@ impl Broker {
         let mut looked_at = 0;
         self.sessions.each_absent(begin_at, |client| {
             looked_at += 1;
-            if let Err(fault) = self.limit(client, limits, turn) {
-                tracing::error!(client = client.client_id(), %fault, "what waits for a session cannot be counted");
+            self.limit(client, limits);
+            if let Some(durable) = &mut client.durable
+                && let Some((command, _)) = durable.save(&client.session)
+            {
+                turn.submit(command, LogTag::None);
             }
             started.elapsed() < MOST_TIME
         });
@@ -93,17 +96,17 @@ impl Broker {
             client.outbox.place_falls_behind();
             durable.fall_behind();
         }
-        let mut turn = Turn::default();
-        if let Err(fault) = self.limit(client, &limits, &mut turn) {
+        self.limit(client, &limits);
+    }
+
+    fn limit(&self, client: &mut Client, limits: &BacklogLimits) {
+        if let Err(fault) = self.try_limit(client, limits) {
             tracing::error!(client = client.client_id(), %fault, "what waits for a session cannot be counted");
-        }
-        for submission in turn.take_submissions() {
-            client.turn.submit(submission.command, submission.tag);
         }
     }
 
     /// Gives up the oldest of what waits for a session beyond its limits, or has its publishers refused.
-    fn limit(&self, client: &mut Client, limits: &BacklogLimits, turn: &mut Turn) -> Result<(), LogError> {
+    fn try_limit(&self, client: &mut Client, limits: &BacklogLimits) -> Result<(), LogError> {
         let Some(durable) = &client.durable else { return Ok(()) };
         if self.fits_surely(&durable.measured(), limits) {
             self.set_over_limit(&client.outbox, false);
@@ -123,7 +126,7 @@ impl Broker {
         let refuse = over && self.config.session.pending_policy == PendingPolicy::Reject;
         self.set_over_limit(&client.outbox, refuse);
         let left = if over && !refuse {
-            self.drop_oldest(client, &wanted, after, &before, limits, turn)?
+            self.drop_oldest(client, &wanted, after, &before, limits)?
         } else {
             before
         };
@@ -140,7 +143,6 @@ impl Broker {
         after: Position,
         before: &Backlog,
         limits: &BacklogLimits,
-        turn: &mut Turn,
     ) -> Result<Backlog, LogError> {
         let cut = self.reader.cut_point(wanted, after, limits)?;
         let left = self.reader.backlog(wanted, cut)?;
@@ -154,9 +156,6 @@ impl Broker {
         if let Some(durable) = &mut client.durable {
             durable.skip_to(cut);
             client.outbox.set_floor(durable.place.floor());
-            if let Some((command, _)) = durable.save(&client.session) {
-                turn.submit(command, LogTag::None);
-            }
         }
         Ok(left)
     }

@@ -150,8 +150,8 @@ impl Broker {
             return true;
         };
         while let Some((position, delivery)) = durable.buffer.pop_front() {
-            let room = client.session.output().len() < OUTPUT_LIMIT && client.session.can_send(delivery.qos);
-            if !room {
+            let room = client.session.output().len() < OUTPUT_LIMIT && durable.has_room();
+            if !room || !client.session.can_send(delivery.qos) {
                 durable.buffer.push_front((position, delivery));
                 return false;
             }

@@ -21,8 +21,9 @@ use crate::topic::TopicFilter;
 use crate::types::{ClientId, Message, Position, Timestamp};
 
 impl Broker {
-    /// Takes in what the store held: retained messages, and sessions that wait for their clients.
-    pub(super) fn restore(&self, sessions: Vec<RecoveredSession>, retained: Vec<Arc<Message>>) {
+    /// Takes in what the store held: retained messages, and sessions that wait for their clients. Returns what that
+    /// leaves to be done.
+    pub(super) fn restore(&self, sessions: Vec<RecoveredSession>, retained: Vec<Arc<Message>>) -> Turn {
         let now = self.clock.now();
         tracing::info!(
             sessions = sessions.len(),
@@ -40,16 +41,27 @@ impl Broker {
                 self.retained.publish(&message);
             }
         }
+        let mut over = Vec::new();
         for session in sessions {
-            self.restore_session(session, now, &mut turn);
+            over.extend(self.restore_session(session, now, &mut turn));
+        }
+        // Only now: a will goes to all that are there.
+        for (client, will) in over {
+            self.end_session(client, will, now, &mut turn);
         }
         for command in self.cursors.remove_unused_shares() {
             turn.submit(command, LogTag::None);
         }
-        self.flush(&mut turn);
+        turn
     }
 
-    fn restore_session(&self, found: RecoveredSession, now: Timestamp, turn: &mut Turn) {
+    /// Returns a session that has ended with the broker, and its will.
+    fn restore_session(
+        &self,
+        found: RecoveredSession,
+        now: Timestamp,
+        turn: &mut Turn,
+    ) -> Option<(Client, Option<Will>)> {
         let record = found.record;
         let client_id: ClientId = record.client_id.as_str().into();
         let subscriber = self.router.new_subscriber_id();
@@ -91,12 +103,12 @@ impl Broker {
         }
         let will = found.will.map(|will| Will::restore(will, client_id));
         if record.expiry_secs == 0 {
-            self.end_session(client, will, now, turn);
-            return;
+            return Some((client, will));
         }
         let expires = expiry_time(record.expiry_secs, since);
         let will = will.map(|will| (due_time(will.delay(), expires, since), will));
         self.sessions.park(client, expires, will);
+        None
     }
 
     fn restore_subscription(&self, client: &mut Client, record: SubscriptionRecord, now: Timestamp) {

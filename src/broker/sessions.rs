@@ -8,7 +8,7 @@ use ahash::AHashMap;
 use super::client::Client;
 use super::outbox::Outbox;
 use super::will::Will;
-use crate::types::{ClientId, SessionId, Timestamp};
+use crate::types::{ClientId, Timestamp};
 
 /// All sessions by client identifier.
 #[derive(Debug, Default)]
@@ -58,11 +58,12 @@ pub(super) enum Found {
     Online(Arc<Outbox>),
 }
 
-/// What came due.
+/// What came due of a session. Its identifier is in use until it is parked again or released: nobody can be back before
+/// that is done.
 #[derive(Debug)]
 pub(super) enum Due {
-    /// The will's delay is over; of a session that has it on disk, the name.
-    Will(Box<Will>, Option<SessionId>),
+    /// The will's delay is over.
+    Will(Box<Absent>, Will),
     /// The session is over; with its will, if that was still waiting.
     Expired(Box<Client>, Option<Will>),
 }
@@ -123,18 +124,16 @@ impl Sessions {
         self.lock().slots.remove(client_id);
     }
 
-    /// Takes out what is due by `now`.
-    pub fn due(&self, now: Timestamp) -> Vec<Due> {
+    /// Takes out the next session of which something is due by `now`.
+    pub fn next_due(&self, now: Timestamp) -> Option<Due> {
         let mut inner = self.lock();
-        let mut due = Vec::new();
-        while let Some((at, client_id)) = inner.deadlines.first().cloned() {
-            if at > now {
-                break;
-            }
+        loop {
+            let (_, client_id) = inner.deadlines.first().filter(|(at, _)| *at <= now).cloned()?;
             inner.deadlines.pop_first();
-            due.extend(inner.come_due(&client_id, now));
+            if let Some(due) = inner.come_due(&client_id, now) {
+                return Some(due);
+            }
         }
-        due
     }
 
     /// Calls `look` for sessions without a connection, beginning at the one of a number, until it has seen all or says
@@ -200,18 +199,21 @@ impl Inner {
     }
 
     fn come_due(&mut self, client_id: &ClientId, now: Timestamp) -> Option<Due> {
-        let Some(Slot::Absent(absent)) = self.slots.get_mut(client_id) else {
+        let slot = self.slots.get_mut(client_id)?;
+        let Slot::Absent(absent) = slot else { return None };
+        let is_over = absent.is_over(now);
+        if !is_over && absent.will.as_ref().is_none_or(|(at, _)| *at > now) {
+            return None;
+        }
+        let online = Slot::Online(absent.client.outbox.clone());
+        let Slot::Absent(mut absent) = std::mem::replace(slot, online) else {
             return None;
         };
-        if absent.expires.is_some_and(|at| at <= now) {
-            let Some(Slot::Absent(absent)) = self.slots.remove(client_id) else {
-                return None;
-            };
-            self.forget_deadlines(client_id, &absent);
-            return Some(Due::Expired(Box::new(absent.client), absent.will.map(|(_, will)| will)));
+        self.forget_deadlines(client_id, &absent);
+        let will = absent.will.take().map(|(_, will)| will);
+        match will {
+            Some(will) if !is_over => Some(Due::Will(absent, will)),
+            will => Some(Due::Expired(Box::new(absent.client), will)),
         }
-        let is_due = absent.will.as_ref().is_some_and(|(at, _)| *at <= now);
-        let (_, will) = absent.will.take_if(|_| is_due)?;
-        Some(Due::Will(Box::new(will), absent.client.saved_will()))
     }
 }

@@ -30,8 +30,8 @@ impl<C> Default for RouteCache<C> {
 }
 
 impl<C> RouteCache<C> {
-    /// The targets of a topic, looked up and prepared once. `prepare` also says how many targets there are: what is kept
-    /// is bounded by topics and by targets.
+    /// The targets of a topic, looked up and prepared once. `prepare` also says how many targets it keeps: what is
+    /// kept is bounded by topics and by targets.
     pub fn route<T: Clone>(
         &mut self,
         router: &Router<T>,
@@ -96,13 +96,15 @@ impl<C> RouteCache<C> {
         text_bytes: usize,
         prepare: impl FnOnce(Vec<T>) -> (C, usize),
     ) -> Arc<C> {
-        let (route, targets) = prepare(router.targets(topic));
+        let found = router.targets(topic);
+        let nobody = found.is_empty();
+        let (route, targets) = prepare(found);
         let weight = text_bytes + targets * TARGET_WEIGHT;
         if self.weight + weight > MAX_WEIGHT {
             self.clear();
         }
         self.weight += weight;
-        if targets == 0 {
+        if nobody {
             return self.empty.get_or_insert_with(|| Arc::new(route)).clone();
         }
         Arc::new(route)

@@ -10,6 +10,7 @@ mod groups;
 mod join;
 mod kill;
 mod limits;
+mod narrow;
 mod places;
 mod program;
 mod routing;

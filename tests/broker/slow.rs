@@ -116,6 +116,19 @@ fn replay_subscriber_that_stalls_gets_everything_later_and_holds_up_nobody() {
 }
 
 #[test]
+fn durable_subscriber_that_stalls_gets_everything_later_and_once() {
+    let broker = broker(|config| config.session.max_queued_bytes = Some(256 << 10));
+    let mut publisher = broker.connect(v5("publisher"));
+    let mut subscriber = broker.connect(lasting("subscriber"));
+    subscriber.subscribe("u/#", 1, &[]);
+    flood(&mut publisher, "u/a", 1, 0..MANY);
+    for expected in 0..MANY {
+        assert_eq!(number(&subscriber.take()), expected);
+    }
+    subscriber.assert_quiet();
+}
+
+#[test]
 fn replay_that_is_cut_off_goes_on_where_writing_ended() {
     for qos in [0, 1] {
         let broker = Broker::start();
