@@ -85,18 +85,20 @@ impl Route {
         self.by_index.is_empty() && self.walk.is_over()
     }
 
-    /// Adds the next cuts of channels whose records are found in the index, of at most `budget` records; returns what is
-    /// left of it.
+    /// Adds the next cuts of channels whose records are found in the index, of at most `most` records; returns what is left
+    /// of those.
     pub(crate) fn cut_by_index(
         &mut self,
         shared: &Shared,
-        mut budget: u64,
+        most: u64,
         cuts: &mut Vec<(Cut, View)>,
         learned: &mut Vec<(ChannelId, Position)>,
     ) -> Result<u64, StoreError> {
         if self.by_index.is_empty() {
-            return Ok(budget);
+            return Ok(most);
         }
+        let given = most.min(CUT_PER_STEP);
+        let mut budget = given;
         let views = self.next_views(shared, budget);
         let by_index = &mut self.by_index;
         shared.store.read(&mut |snapshot| {
@@ -121,12 +123,11 @@ impl Route {
             }
             Ok(())
         })?;
-        Ok(budget)
+        Ok(most - (given - budget))
     }
 
     fn next_views(&mut self, shared: &Shared, budget: u64) -> Vec<(Due, View)> {
-        let most = CHANNELS_PER_STEP.min(usize::try_from(budget).unwrap_or(usize::MAX));
-        let start = self.by_index.len().saturating_sub(most);
+        let start = self.by_index.len().saturating_sub(budget as usize);
         let directory = shared.directory();
         let views = self.by_index.drain(start..).filter_map(|due| {
             let channel = directory.channel(due.channel).filter(|channel| channel.count() > 0)?;
@@ -158,7 +159,8 @@ impl Route {
     }
 }
 
-const CHANNELS_PER_STEP: usize = 4_096;
+/// The most records, and channels, of a step that are found in the index: each may take ten microseconds.
+const CUT_PER_STEP: u64 = 2_000;
 /// What it costs to remove a record that shares its page with none that goes with it, in tenths of a microsecond.
 const COST_OF_CUT: u64 = 70;
 
