@@ -12,6 +12,8 @@ use crate::types::{ChannelId, Position, Sequence};
 struct Uncounted {
     /// The row's next sequence when the first of them was seen.
     row_next: Sequence,
+    /// The first of them that is there.
+    first: Sequence,
     next: Sequence,
     bytes: u64,
 }
@@ -49,6 +51,7 @@ fn tails(walk: &mut Walk<'_>, checkpoint: Position) -> Result<Tails, StoreError>
                 let row_next = row_next(snapshot, head.channel)?;
                 tails.entry(head.channel).or_insert(Uncounted {
                     row_next,
+                    first: head.sequence,
                     next: row_next,
                     bytes: 0,
                 })
@@ -79,15 +82,20 @@ fn report(row: ChannelRow, tail: Option<&Uncounted>) -> ChannelReport {
     // A row that was written anew meanwhile counts them itself.
     let tail = tail.filter(|tail| tail.row_next == row.next);
     let next = tail.map_or(row.next, |tail| tail.next);
+    // What is held goes without its row, from the head on: those the row counts are gone before any behind them.
+    let (first, counted) = match tail {
+        Some(tail) if tail.first > row.next => (tail.first, 0),
+        _ => (row.first_kept, row.bytes),
+    };
     ChannelReport {
         topic: row.topic,
         kind: match row.kind {
             ChannelKind::Event => "event",
             ChannelKind::Held => "held",
         },
-        first: row.first_kept.0,
+        first: first.0,
         next: next.0,
-        count: next.0 - row.first_kept.0,
-        bytes: row.bytes + tail.map_or(0, |tail| tail.bytes),
+        count: next.0 - first.0,
+        bytes: counted + tail.map_or(0, |tail| tail.bytes),
     }
 }

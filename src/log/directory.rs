@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use super::walk::Gone;
 use crate::store::{ChannelKind, ChannelRow};
 use crate::types::{ChannelId, Position, Sequence, Timestamp};
 
@@ -21,8 +22,10 @@ pub(crate) struct Channel {
     /// The sequence of the first position in `tail`; those before it are in the index.
     pub(crate) tail_base: Sequence,
     pub(crate) tail: VecDeque<Position>,
-    /// `next` as the channel's row has it.
-    pub(crate) row_next: Sequence,
+    /// Whether the channel's row says the same.
+    pub(crate) row_is_current: bool,
+    /// Where its first kept record is, or a position before that.
+    pub(crate) first: Position,
     /// Where its last record is, or a position behind that.
     pub(crate) last: Position,
 }
@@ -38,7 +41,8 @@ impl Channel {
             first_time: Timestamp(0),
             tail_base: Sequence(1),
             tail: VecDeque::new(),
-            row_next: Sequence(1),
+            row_is_current: true,
+            first: Position(0),
             last: Position(0),
         }
     }
@@ -52,10 +56,12 @@ impl Channel {
     pub(crate) fn push(&mut self, position: Position, bytes: u64, time: Timestamp) {
         if self.count() == 0 {
             self.first_time = time;
+            self.first = position;
         }
         self.next = self.next.next();
         self.bytes += bytes;
         self.last = position;
+        self.row_is_current = false;
         self.tail.push_back(position);
         debug_assert_eq!(self.tail_base.0 + self.tail.len() as u64, self.next.0);
     }
@@ -75,15 +81,47 @@ impl Channel {
         self.first_kept = through.next();
         self.bytes = self.bytes.saturating_sub(bytes);
         self.first_time = first_time;
-        self.row_next = self.next;
+        self.row_is_current = true;
+        self.forget_removed();
+    }
+
+    /// Forgets its first record, which was let go and leaves the row as it is.
+    pub(crate) fn let_go(&mut self, gone: &Gone) {
+        assert_eq!(gone.sequence, self.first_kept, "records go in their order");
+        self.first_kept = self.first_kept.next();
+        // After a crash the bytes may be a guess.
+        let least = u64::from(self.count() > 0);
+        self.bytes = self.bytes.saturating_sub(gone.bytes).max(least) * least;
+        self.row_is_current = false;
+        self.forget_removed();
+        let first = self.tail.front().filter(|_| self.tail_base == self.first_kept);
+        self.first = first.copied().unwrap_or(gone.position.next());
+    }
+
+    /// Everything before a record is gone, also what was never seen.
+    pub(crate) fn skip_to(&mut self, sequence: Sequence) {
+        debug_assert!(sequence >= self.first_kept);
+        let (gone, count) = (sequence.0 - self.first_kept.0, self.count());
+        self.first_kept = sequence;
+        self.next = self.next.max(sequence);
+        let kept = u128::from(count.saturating_sub(gone));
+        // What each of them took is not known any more.
+        self.bytes = (u128::from(self.bytes) * kept).div_ceil(u128::from(count.max(1))) as u64;
+        self.row_is_current = false;
+        self.forget_removed();
+    }
+
+    fn forget_removed(&mut self) {
         if self.first_kept > self.tail_base {
-            self.flushed((self.first_kept.0 - self.tail_base.0) as usize);
+            let removed = (self.first_kept.0 - self.tail_base.0) as usize;
+            self.flushed(removed.min(self.tail.len()));
+            self.tail_base = self.first_kept;
         }
     }
 
     /// Whether a checkpoint must write its row or its tail.
     pub(crate) fn is_dirty(&self) -> bool {
-        self.row_next != self.next || !self.tail.is_empty()
+        !self.row_is_current || !self.tail.is_empty()
     }
 
     pub(crate) fn row(&self) -> ChannelRow {
@@ -231,6 +269,37 @@ mod tests {
         assert_eq!(directory.find(ChannelKind::Event, b"t"), Some(event));
         assert_eq!(directory.find(ChannelKind::Held, b"t"), Some(held));
         assert_eq!(directory.find(ChannelKind::Held, b"u"), None);
+    }
+
+    #[test]
+    fn letting_go_takes_the_first_and_leaves_the_row_behind() {
+        let mut channel = Channel::new(ChannelKind::Held, "t".into());
+        (1..=3).for_each(|n| channel.push(Position(n * 10), 5, Timestamp(n)));
+        assert_eq!(channel.first, Position(10));
+        channel.flushed(1);
+        channel.row_is_current = true;
+        let gone = |n| Gone {
+            channel: ChannelId(1),
+            sequence: Sequence(n),
+            position: Position(n * 10),
+            bytes: 5,
+        };
+        channel.let_go(&gone(1));
+        channel.let_go(&gone(2));
+        assert_eq!((channel.first, channel.tail_base), (Position(30), Sequence(3)));
+        assert_eq!((channel.count(), channel.bytes, channel.is_dirty()), (1, 5, true));
+        channel.let_go(&gone(3));
+        assert_eq!((channel.count(), channel.bytes, channel.tail.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn what_was_skipped_takes_its_share_of_the_bytes_along() {
+        let mut channel = Channel::new(ChannelKind::Held, "t".into());
+        (1..=4).for_each(|n| channel.push(Position(n * 10), 5, Timestamp(n)));
+        channel.skip_to(Sequence(4));
+        assert_eq!((channel.count(), channel.bytes, channel.tail.len()), (1, 5, 1));
+        channel.skip_to(Sequence(9));
+        assert_eq!((channel.count(), channel.bytes, channel.tail_base), (0, 0, Sequence(9)));
     }
 
     #[test]

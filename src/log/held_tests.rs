@@ -36,6 +36,18 @@ fn rows(store: &dyn Store, table: Table) -> usize {
     count
 }
 
+fn channel_rows(store: &dyn Store) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    let mut visit = |_: &[u8], value: &[u8]| {
+        found.push(value.to_vec());
+        Ok(Visit::More)
+    };
+    store
+        .read(&mut |snapshot| snapshot.upwards(Table::Channels, &[], &mut visit))
+        .unwrap();
+    found
+}
+
 #[test]
 fn events_and_held_records_of_a_topic_count_apart_and_share_one_order() {
     let (mut bench, _) = fresh();
@@ -206,6 +218,86 @@ fn held_records_come_back_after_a_crash_and_after_a_checkpoint() {
     }
     let (bench, _) = held_bench(inner, options(&clock()));
     assert_eq!(bench.kept().len(), 350);
+}
+
+/// What a log finds that opens what another left without a word.
+fn after_crash(inner: &Arc<MemoryStore>) -> (Bench, Arc<Passed>, Arc<FailingStore>) {
+    let store = Arc::new(FailingStore::new(inner.clone()));
+    let (bench, passed) = held_bench(store.clone(), options(&clock()));
+    (bench, passed, store)
+}
+
+fn hold_many(bench: &mut Bench, topics: &[&str], count: usize) {
+    let commands = (0..count).flat_map(|n| topics.iter().map(move |topic| hold(topic, &n.to_string())));
+    bench.run(commands.collect());
+}
+
+#[test]
+fn what_was_let_go_stays_gone_after_a_crash_though_no_row_says_so() {
+    let inner = Arc::new(MemoryStore::new());
+    // In full runs behind the checkpoint, and in the tails.
+    for count in [300, 40] {
+        let (mut bench, passed, store) = after_crash(&inner);
+        assert!(bench.kept().is_empty());
+        hold_many(&mut bench, &["a", "b", "c"], count);
+        let before = channel_rows(&*inner);
+        for topic in ["a", "b", "c"] {
+            passed.tell(topic, Position(u64::MAX));
+        }
+        bench.run_one(Command::ApplyRetention).unwrap();
+        assert_eq!((rows(&*inner, Table::Log), rows(&*inner, Table::Index)), (0, 0));
+        assert_eq!(channel_rows(&*inner), before);
+        store.freeze_from(1);
+        bench.log.close();
+    }
+}
+
+#[test]
+fn a_sequence_is_not_used_again_though_all_behind_the_checkpoint_was_let_go() {
+    let inner = Arc::new(MemoryStore::new());
+    let mut highest = Sequence(0);
+    for _ in 0..4 {
+        let (mut bench, passed, store) = after_crash(&inner);
+        for n in 0..150 {
+            let stored = bench.hold("a", &n.to_string()).unwrap();
+            assert!(stored.sequence > highest);
+            highest = stored.sequence;
+        }
+        passed.tell("a", Position(u64::MAX));
+        bench.run_one(Command::ApplyRetention).unwrap();
+        store.freeze_from(1);
+        bench.log.close();
+    }
+}
+
+#[test]
+fn a_channel_of_which_the_head_was_let_go_comes_back_with_the_rest() {
+    for passed_until in [1, 100, 299, 300, 301, 500, 899] {
+        let inner = Arc::new(MemoryStore::new());
+        let (mut bench, _, _) = after_crash(&inner);
+        hold_many(&mut bench, &["a", "b"], 150);
+        bench.log.close();
+        let (mut bench, passed, store) = after_crash(&inner);
+        hold_many(&mut bench, &["a", "b"], 300);
+        for topic in ["a", "b"] {
+            passed.tell(topic, Position(passed_until));
+        }
+        bench.run_one(Command::ApplyRetention).unwrap();
+        let kept = bench.kept();
+        assert_eq!(kept.len() as u64, 900 - passed_until);
+        store.freeze_from(1);
+        bench.log.close();
+        let (mut bench, passed, _) = after_crash(&inner);
+        assert_eq!(bench.kept(), kept);
+        let backlog = bench.reader.backlog(&Filter::all(), Position(0)).unwrap();
+        assert_eq!(backlog.records, 900 - passed_until);
+        assert_eq!(bench.hold("b", "x").unwrap().sequence, Sequence(451));
+        for topic in ["a", "b"] {
+            passed.tell(topic, Position(u64::MAX));
+        }
+        bench.run_one(Command::ApplyRetention).unwrap();
+        assert_eq!((rows(&*inner, Table::Log), rows(&*inner, Table::Index)), (0, 0));
+    }
 }
 
 #[test]

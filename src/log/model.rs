@@ -115,6 +115,17 @@ impl Model {
         self.records = records;
     }
 
+    /// A channel of which nothing is held may go on with a higher sequence after a crash.
+    pub(crate) fn skip_sequences(&mut self, found: &Self) {
+        for ((held, topic), next) in &mut self.next {
+            let keeps = |kept: &Kept| kept.held == *held && kept.topic == *topic;
+            if *held && !self.records.iter().any(keeps) {
+                let found = found.next.get(&(true, topic.clone()));
+                *next = found.copied().unwrap_or(*next).max(*next);
+            }
+        }
+    }
+
     /// Events and held records.
     pub(crate) fn kept<'a>(&'a self, filter: &'a Filter) -> impl DoubleEndedIterator<Item = &'a Kept> {
         self.records.iter().filter(|kept| filter.matches(&kept.topic))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Recovered;
 use super::directory::{Channel, Directory};
+use super::recover_held;
 use super::recover_sessions::{self, Sessions};
 use crate::store::{ChannelRow, channel_key};
 use crate::store::{
@@ -40,6 +41,7 @@ pub(crate) fn load(store: &dyn Store) -> Result<Found, StoreError> {
     })?;
     marks.last_time = marks.last_time.max(last_time_row.unwrap_or_default());
     replay(store, &mut directory, &mut marks)?;
+    recover_held::settle(store, &mut directory, &marks)?;
     let next_cursor = CursorId(cursors.iter().map(|(record, _)| record.id.0 + 1).max().unwrap_or(1));
     Ok(Found {
         directory,
@@ -108,6 +110,7 @@ fn replay(store: &dyn Store, directory: &mut Directory, marks: &mut Marks) -> Re
                 if !std::mem::replace(&mut touched[head.channel.0 as usize], true) {
                     let indexed = indexed_until(snapshot, head.channel)?;
                     channel.tail_base = channel.first_kept.max(indexed);
+                    recover_held::begin(channel, head.sequence);
                 }
                 if !channel.replay(head.sequence, after, value.len() as u64, head.time) {
                     return Err(damaged("a sequence out of order"));
@@ -164,7 +167,6 @@ impl Channel {
     fn from_row(row: ChannelRow, checkpoint: Position) -> Self {
         let mut channel = Self::new(row.kind, Arc::from(row.topic));
         channel.next = row.next;
-        channel.row_next = row.next;
         channel.first_kept = row.first_kept;
         channel.bytes = row.bytes;
         channel.first_time = row.first_time;
@@ -182,8 +184,10 @@ impl Channel {
         if sequence == self.next {
             if self.count() == 0 {
                 self.first_time = time;
+                self.first = position;
             }
             self.next = self.next.next();
+            self.row_is_current = false;
             self.bytes += bytes;
         }
         if sequence < self.tail_base {

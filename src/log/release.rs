@@ -1,37 +1,55 @@
-//! Goes through the channels of held records and says what no durable session needs any more. Cuts nothing itself.
+//! Goes through the channels of held records and lets go of what no durable session needs any more, each by the cheaper
+//! way.
 
 use std::sync::Arc;
 
+use super::directory::{Channel, Directory};
 use super::index::View;
 use super::options::Holds;
 use super::reader::Shared;
-use super::trim::Cut;
-use crate::store::{ChannelKind, StoreError};
-use crate::types::{Position, Sequence};
+use super::route::{Due, Route};
+use super::trim::{self, Cut};
+use super::walk::Gone;
+use crate::store::{Changes, ChannelKind, StoreError, Table, log_key};
+use crate::types::{ChannelId, Position, Sequence};
 
-/// Walks over all channels of held records, and what it learned on earlier walks.
+/// Rounds over all channels of held records, and what it learned on earlier ones.
 pub(crate) struct Release {
     holds: Arc<dyn Holds>,
-    /// What is known of each channel, in the order in which the directory lists those of held records.
+    /// What is known of each channel, by its identifier.
     known: Vec<Known>,
-    /// The channel to look at next, if a walk is under way.
-    next: Option<usize>,
+    stage: Stage,
+    /// What the step under way lets go.
+    gone: Vec<Gone>,
+    /// Before these positions the step under way leaves nothing of a channel.
+    learned: Vec<(ChannelId, Position)>,
+    /// Channels of whose index something was let go in this round.
+    untidy: Vec<ChannelId>,
 }
 
-/// Spares a channel that is blocked from being looked at more closely.
-#[derive(Clone, Copy, Default)]
+/// What is known of a channel.
+#[derive(Clone, Copy)]
 struct Known {
     /// What was answered last, as far as there were records then: for later ones it must be asked again.
     passed: Position,
-    /// No record before this one is kept.
-    first: Position,
+    /// From here on this round finds its records in the log itself.
+    by_log: Position,
+    /// Whether it is among the untidy.
+    untidy: bool,
 }
 
-/// A channel that may have something to cut.
-struct Due {
-    at: usize,
-    view: View,
-    passed: Position,
+/// How far a round has come.
+enum Stage {
+    Idle,
+    /// Asks about one channel after the other.
+    Asking {
+        next: usize,
+        due: Vec<Due>,
+    },
+    /// Lets go of records.
+    Cutting(Route),
+    /// Deletes what the index has of them.
+    Tidying,
 }
 
 impl Release {
@@ -39,95 +57,155 @@ impl Release {
         Self {
             holds,
             known: Vec::new(),
-            next: None,
+            stage: Stage::Idle,
+            gone: Vec::new(),
+            learned: Vec::new(),
+            untidy: Vec::new(),
         }
     }
 
-    /// Begins a walk, also if one is under way.
+    /// Begins a round, also if one is under way.
     pub(crate) fn begin(&mut self) {
-        self.next = Some(0);
+        self.stage = Stage::Asking {
+            next: 0,
+            due: Vec::new(),
+        };
     }
 
-    /// Whether a walk is under way.
-    pub(crate) fn is_walking(&self) -> bool {
-        self.next.is_some()
+    /// Whether a round is under way.
+    pub(crate) fn is_busy(&self) -> bool {
+        !matches!(self.stage, Stage::Idle)
     }
 
-    /// Gives the walk up. What it wanted to cut is still there.
+    /// Gives the round up. What it wanted to let go is still there.
     pub(crate) fn give_up(&mut self) {
-        self.next = None;
-        for known in &mut self.known {
-            known.first = Position(0);
-        }
+        self.stage = Stage::Idle;
+        self.gone.clear();
+        self.learned.clear();
     }
 
-    /// Looks at the next channels and adds to `cuts` until `budget` records are to go.
+    /// Plans the next step: adds to `cuts` and `changes` what lets go of about `budget` records.
     pub(crate) fn step(
         &mut self,
         shared: &Shared,
         cuts: &mut Vec<(Cut, View)>,
-        mut budget: u64,
+        changes: &mut Changes,
+        budget: u64,
     ) -> Result<(), StoreError> {
-        let Some(start) = self.next else { return Ok(()) };
-        let (due, end) = self.collect(shared, start, budget);
-        self.next = end;
-        if due.is_empty() {
-            return Ok(());
+        if let Stage::Asking { .. } = self.stage {
+            self.ask(shared);
         }
-        shared.store.read(&mut |snapshot| {
-            for Due { at, view, passed } in &due {
-                let known = &mut self.known[*at];
-                let end = view.first_after(snapshot, *passed)?;
-                if end == view.first_kept {
-                    known.first = view.position(snapshot, end)?.unwrap_or_default();
-                    continue;
+        match &mut self.stage {
+            Stage::Idle | Stage::Asking { .. } => Ok(()),
+            Stage::Cutting(route) => {
+                let left = route.cut_by_index(shared, budget, cuts, &mut self.learned)?;
+                let known = &self.known;
+                let wanted = |channel: ChannelId, position| {
+                    let known = known.get(channel.0 as usize);
+                    known.is_some_and(|known| known.by_log <= position && position <= known.passed)
+                };
+                route.walk(shared, left, &wanted, &mut self.gone, &mut self.learned)?;
+                for gone in &self.gone {
+                    changes.delete(Table::Log, &log_key(gone.position));
                 }
-                let through = Sequence((end.0 - 1).min(view.first_kept.0 + budget - 1));
-                budget -= through.0 + 1 - view.first_kept.0;
-                let channel = view.id;
-                cuts.push((Cut { channel, through }, view.clone()));
-                if through.next() == end {
-                    known.first = passed.next();
-                }
-                if budget == 0 {
-                    // There may be more to cut of this one.
-                    self.next = Some(*at);
-                    break;
-                }
+                Ok(())
             }
-            Ok(())
-        })
+            Stage::Tidying => self.tidy(shared, changes),
+        }
     }
 
-    /// Asks about the next channels: those that may have something to cut, and where to go on.
-    fn collect(&mut self, shared: &Shared, start: usize, most: u64) -> (Vec<Due>, Option<usize>) {
+    /// Whether the step under way lets go of anything itself, beside its cuts.
+    pub(crate) fn lets_go(&self) -> bool {
+        !self.gone.is_empty()
+    }
+
+    /// Asks about the next channels, and after the last chooses how to cut.
+    fn ask(&mut self, shared: &Shared) {
+        let Stage::Asking { next, due } = &mut self.stage else {
+            return;
+        };
         let directory = shared.directory();
         let watermark = shared.watermark();
         let held = directory.held();
-        self.known.resize(held.len(), Known::default());
-        let mut due = Vec::new();
-        let end = held.len().min(start + CHANNELS_PER_STEP);
-        for (at, id) in held.iter().enumerate().take(end).skip(start) {
+        self.known.resize(directory.len() as usize + 1, UNKNOWN);
+        let end = held.len().min(*next + CHANNELS_PER_STEP);
+        for id in &held[*next..end] {
+            let known = &mut self.known[id.0 as usize];
+            known.by_log = UNKNOWN.by_log;
             let Some(channel) = directory.channel(*id).filter(|channel| channel.count() > 0) else {
                 continue;
             };
-            let known = &mut self.known[at];
             if let Some(passed) = self.holds.passed(*id, &channel.topic, ChannelKind::Held) {
                 known.passed = passed.min(watermark);
             }
-            if known.passed >= known.first {
-                due.push(Due {
-                    at,
-                    view: View::new(*id, channel),
-                    passed: known.passed,
-                });
-            }
-            if due.len() as u64 == most {
-                return (due, Some(at + 1));
+            if known.passed >= channel.first {
+                due.push(Due::new(*id, channel, known.passed));
             }
         }
-        (due, (end < held.len()).then_some(end))
+        *next = end;
+        if end == held.len() {
+            let route = Route::choose(std::mem::take(due));
+            for due in route.by_log() {
+                self.known[due.channel.0 as usize].by_log = due.first;
+            }
+            self.stage = Stage::Cutting(route);
+        }
+    }
+
+    /// Deletes the runs of the next untidy channels of which nothing is left.
+    fn tidy(&mut self, shared: &Shared, changes: &mut Changes) -> Result<(), StoreError> {
+        let start = self.untidy.len().saturating_sub(CHANNELS_PER_TIDYING);
+        let directory = shared.directory();
+        let cuts = self.untidy.drain(start..).filter_map(|channel| {
+            self.known[channel.0 as usize].untidy = false;
+            let through = Sequence(directory.channel(channel)?.first_kept.0 - 1);
+            Some(Cut { channel, through })
+        });
+        let cuts: Vec<_> = cuts.collect();
+        drop(directory);
+        shared.store.read(&mut |snapshot| {
+            cuts.iter()
+                .try_for_each(|cut| trim::delete_runs(*cut, snapshot, changes))
+        })
+    }
+
+    /// The step is durable: makes it visible. Returns how many records it let go itself.
+    pub(crate) fn done(&mut self, directory: &mut Directory) -> usize {
+        for gone in &self.gone {
+            let channel = held_mut(directory, gone.channel);
+            let known = &mut self.known[gone.channel.0 as usize];
+            if gone.sequence < channel.tail_base && !known.untidy {
+                known.untidy = true;
+                self.untidy.push(gone.channel);
+            }
+            channel.let_go(gone);
+        }
+        for (channel, first) in self.learned.drain(..) {
+            let channel = held_mut(directory, channel);
+            channel.first = channel.first.max(first);
+        }
+        match &self.stage {
+            Stage::Cutting(route) if route.is_over() => self.stage = Stage::Tidying,
+            _ => {}
+        }
+        if matches!(self.stage, Stage::Tidying) && self.untidy.is_empty() {
+            self.stage = Stage::Idle;
+        }
+        let released = self.gone.len();
+        self.gone.clear();
+        released
     }
 }
 
+fn held_mut(directory: &mut Directory, id: ChannelId) -> &mut Channel {
+    directory.channel_mut(id).expect("channels are never removed")
+}
+
+const UNKNOWN: Known = Known {
+    passed: Position(0),
+    by_log: Position(u64::MAX),
+    untidy: false,
+};
 const CHANNELS_PER_STEP: usize = 4_096;
+/// Each takes about two microseconds.
+const CHANNELS_PER_TIDYING: usize = 2_048;

@@ -149,8 +149,10 @@ fn what_a_held_record_costs() {
             let started = Instant::now();
             let mut cuts = Vec::new();
             release.begin();
-            while release.is_walking() {
-                release.step(&reader.shared, &mut cuts, 1_000).unwrap();
+            while release.is_busy() {
+                let mut changes = crate::store::Changes::new();
+                release.step(&reader.shared, &mut cuts, &mut changes, 1_000).unwrap();
+                release.done(&mut reader.shared.directory_mut());
             }
             println!("{walk} walk over {CHANNELS} blocked channels: {:?}", started.elapsed());
         }
@@ -176,30 +178,85 @@ fn what_a_held_record_costs() {
     }
 }
 
+/// Lets go of everything but, once told to, what one channel keeps.
+struct OneBlocked(Blocked);
+
+impl Holds for OneBlocked {
+    fn passed(&self, channel: ChannelId, topic: &str, asked_for: ChannelKind) -> Option<Position> {
+        match topic {
+            "plant/7/sensor/7" => None,
+            _ => self.0.passed(channel, topic, asked_for),
+        }
+    }
+}
+
+fn holding(holds: Arc<dyn Holds>) -> LogOptions {
+    LogOptions {
+        holds,
+        release_interval: Duration::from_millis(250),
+        ..LogOptions::default()
+    }
+}
+
+/// Waits until no more than so many channels keep anything.
+fn wait_for_release(reader: &LogReader, channels: usize) {
+    let keeping = || {
+        let directory = reader.shared.directory();
+        directory.iter().filter(|(_, channel)| channel.count() > 0).count()
+    };
+    while keeping() > channels {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn print_size(store: &LmdbStore) {
+    let file = std::fs::metadata(store.path().join("data.mdb")).unwrap().len();
+    println!("used {} MiB of {} MiB", store.used_bytes().unwrap() >> 20, file >> 20);
+}
+
 #[test]
 #[ignore = "measures; takes long"]
-fn what_letting_go_costs() {
+fn what_letting_go_of_a_backlog_costs() {
     for batch in [100, 1_000, 10_000] {
         let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder);
         let holds = Arc::new(Blocked::default());
-        let options = LogOptions {
-            holds: holds.clone(),
-            ..LogOptions::default()
-        };
-        let log = store_all(open(&folder), batch, options, hold);
-        let reader = log.reader();
+        let log = store_all(store.clone(), batch, holding(holds.clone()), hold);
         let (started, before) = (Instant::now(), cpu());
         holds.0.store(true, Ordering::Release);
-        let is_empty = || {
-            reader
-                .shared
-                .directory()
-                .iter()
-                .all(|(_, channel)| channel.count() == 0)
-        };
-        while !is_empty() {
-            std::thread::sleep(Duration::from_millis(20));
+        wait_for_release(&log.reader(), 0);
+        report("let go", MESSAGES, started, before);
+        print_size(&store);
+    }
+}
+
+#[test]
+#[ignore = "measures; takes long"]
+fn what_letting_go_costs_beside_a_blocked_channel() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let holds = Arc::new(OneBlocked(Blocked::default()));
+    let log = store_all(store.clone(), 1_000, holding(holds.clone()), hold);
+    let (started, before) = (Instant::now(), cpu());
+    holds.0.0.store(true, Ordering::Release);
+    wait_for_release(&log.reader(), 1);
+    report("let go of all but one channel", MESSAGES, started, before);
+    print_size(&store);
+}
+
+#[test]
+#[ignore = "measures; takes long"]
+fn what_holding_for_a_reader_at_the_tail_costs() {
+    for passes in [false, true, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder);
+        let holds = Arc::new(Blocked(AtomicBool::new(passes)));
+        let (started, before) = (Instant::now(), cpu());
+        let log = store_all(store.clone(), 1_000, holding(holds), hold);
+        if passes {
+            wait_for_release(&log.reader(), 0);
         }
-        report("let go, after up to a second of waiting", MESSAGES, started, before);
+        report(&format!("store, released at once: {passes}"), MESSAGES, started, before);
+        print_size(&store);
     }
 }

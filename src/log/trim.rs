@@ -115,7 +115,7 @@ pub(crate) fn delete_records(cuts: &[Trimmed], changes: &mut Changes) {
 }
 
 /// Deletes the runs that end before the cut does.
-fn delete_runs(cut: Cut, snapshot: &dyn Snapshot, changes: &mut Changes) -> Result<(), StoreError> {
+pub(crate) fn delete_runs(cut: Cut, snapshot: &dyn Snapshot, changes: &mut Changes) -> Result<(), StoreError> {
     snapshot.upwards(Table::Index, &index_key(cut.channel, Sequence(0)), &mut |key, value| {
         if !key.starts_with(&channel_key(cut.channel)) || parse_index_key(key)?.1 > cut.through {
             return Ok(Visit::Enough);

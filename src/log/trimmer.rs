@@ -70,7 +70,7 @@ impl<T> Trimmer<T> {
     /// Whether there is anything to do.
     pub(crate) fn is_busy(&self) -> bool {
         let sweeps = self.sweep.is_some() || self.sweep_wanted;
-        let releases = self.release.is_walking() || self.release_wanted;
+        let releases = self.release.is_busy() || self.release_wanted;
         sweeps || releases || self.is_asked()
     }
 
@@ -97,10 +97,11 @@ impl<T> Trimmer<T> {
             if let Some(sweep) = &mut self.sweep {
                 sweep.step(shared, rule, &*self.holds, &mut cuts, left)?;
             }
-            self.release.step(shared, &mut cuts, held)?;
+            self.release.step(shared, &mut cuts, changes, held)?;
         }
         self.trimmed.clear();
-        if cuts.is_empty() && self.sweep.is_none() {
+        let lets_go = self.release.lets_go();
+        if cuts.is_empty() && !lets_go && self.sweep.is_none() {
             return Ok(());
         }
         let directory = shared.directory();
@@ -112,7 +113,7 @@ impl<T> Trimmer<T> {
             trim::delete_times(marks, snapshot, changes)
         })?;
         trim::delete_records(&self.trimmed, changes);
-        if !self.trimmed.is_empty() {
+        if !self.trimmed.is_empty() || lets_go {
             marks.put(changes);
         }
         Ok(())
@@ -161,19 +162,21 @@ impl<T> Trimmer<T> {
             self.sweeping.append(&mut self.wanting);
             self.release.begin();
         }
-        if self.release_wanted && !self.release.is_walking() {
+        if self.release_wanted && !self.release.is_busy() {
             self.release.begin();
         }
         self.release_wanted = false;
     }
 
-    /// The step is durable: makes it visible. Returns what went, and the commands that are finished.
-    pub(crate) fn done(&mut self, shared: &Shared) -> (Vec<Trimmed>, Vec<Committed<T>>) {
+    /// The step is durable: makes it visible. Returns what was cut, how many records were let go beside, and the commands
+    /// that are finished.
+    pub(crate) fn done(&mut self, shared: &Shared) -> (Vec<Trimmed>, usize, Vec<Committed<T>>) {
         let mut directory = shared.directory_mut();
         let trimmed = std::mem::take(&mut self.trimmed);
         for trimmed in &trimmed {
             trimmed.apply(&mut directory);
         }
+        let released = self.release.done(&mut directory);
         let end = directory.next_id();
         drop(directory);
         let mut answered: Vec<_> = self.asked.drain(..self.finished).collect();
@@ -181,13 +184,13 @@ impl<T> Trimmer<T> {
         if self.sweep.as_ref().is_some_and(|sweep| sweep.is_over(end)) {
             self.sweep = None;
         }
-        if self.sweep.is_none() && !self.release.is_walking() {
+        if self.sweep.is_none() && !self.release.is_busy() {
             answered.append(&mut self.sweeping);
         }
         for entry in &mut answered {
             entry.outcome = Ok(Outcome::Done);
         }
-        (trimmed, answered)
+        (trimmed, released, answered)
     }
 
     /// Gives everything up; what waits gets the error.

@@ -9,17 +9,15 @@ use crate::types::{ChannelId, Position, Sequence};
 pub(crate) struct Flushed {
     channel: ChannelId,
     positions: usize,
-    /// `next` as the row has it now, if the row was written.
-    row_next: Option<Sequence>,
+    /// Whether the row was written.
+    row: bool,
 }
 
 impl Flushed {
     pub(crate) fn apply(&self, directory: &mut Directory) {
         let channel = directory.channel_mut(self.channel).expect("channels are never removed");
         channel.flushed(self.positions);
-        if let Some(next) = self.row_next {
-            channel.row_next = next;
-        }
+        channel.row_is_current |= self.row;
     }
 }
 
@@ -122,7 +120,7 @@ fn flush(id: ChannelId, channel: &Channel, changes: &mut Changes) -> Flushed {
     Flushed {
         channel: id,
         positions,
-        row_next: None,
+        row: false,
     }
 }
 
@@ -133,7 +131,7 @@ fn flush_all(id: ChannelId, channel: &Channel, changes: &mut Changes) -> Flushed
     Flushed {
         channel: id,
         positions: channel.tail.len(),
-        row_next: Some(channel.next),
+        row: true,
     }
 }
 

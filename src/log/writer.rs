@@ -242,8 +242,7 @@ impl<T: Send> Writer<T> {
             self.poisoned |= !matches!(error, StoreError::Full);
             return Err(error.into());
         }
-        let (trimmed, answered) = self.trimmer.done(&self.shared);
-        let mut released = 0;
+        let (trimmed, mut released, answered) = self.trimmer.done(&self.shared);
         for trimmed in &trimmed {
             match self.shared.topics.channel(trimmed.channel()) {
                 Some((ChannelKind::Event, topic)) => self.observer.on_trimmed(topic, &trimmed.positions),
@@ -253,7 +252,7 @@ impl<T: Send> Writer<T> {
         if released > 0 {
             self.observer.on_released(released);
         }
-        if !trimmed.is_empty() {
+        if !trimmed.is_empty() || released > 0 {
             self.measure();
         }
         self.hand_out(answered);

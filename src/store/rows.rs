@@ -17,7 +17,8 @@ pub enum ChannelKind {
 }
 
 /// A channel as its row says. Records with `next` or a higher sequence may follow in the log: a row is written when the
-/// channel is born or trimmed and at checkpoints, not for each record.
+/// channel is born or trimmed and at checkpoints, not for each record. Held records may have gone from its head since it was
+/// written: the first that is in the log tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelRow {
     /// What it keeps.
