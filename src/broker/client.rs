@@ -33,7 +33,7 @@ pub struct Client {
     pub(super) replays: Vec<ReplaySubscription>,
     pub(super) groups: Vec<GroupMembership>,
     /// QoS 1 and 2 messages that came when the client took no more; older than `waiting`.
-    pub(super) held: VecDeque<Delivery>,
+    pub(super) blocked: VecDeque<Delivery>,
     /// Messages that are sent next.
     pub(super) waiting: VecDeque<Delivery>,
     /// QoS 0 deliveries with a cursor in the output that is not written yet.

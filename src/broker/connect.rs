@@ -411,7 +411,7 @@ pub(super) fn new_client(session: Session, outbox: Arc<Outbox>) -> Client {
         subscriptions: AHashMap::new(),
         replays: Vec::new(),
         groups: Vec::new(),
-        held: Default::default(),
+        blocked: Default::default(),
         waiting: Default::default(),
         unwritten: Default::default(),
         commits_awaited: 0,

@@ -15,7 +15,7 @@ impl Broker {
     pub fn pump(&self, client: &mut Client, now: Timestamp) -> Result<Pumped, Fault> {
         let taken = client
             .outbox
-            .take(client.waiting.is_empty() && client.held.len() < HELD_LIMIT);
+            .take(client.waiting.is_empty() && client.blocked.len() < BLOCKED_LIMIT);
         if let Some(fault) = taken.order {
             return Err(fault);
         }
@@ -46,7 +46,7 @@ impl Broker {
         self.save_place(client);
         client
             .outbox
-            .set_load(client.held.len() + client.waiting.len() + client.session.in_flight());
+            .set_load(client.blocked.len() + client.waiting.len() + client.session.in_flight());
         Ok(pumped)
     }
 
@@ -145,9 +145,9 @@ impl Broker {
 
     fn pump_waiting(&self, client: &mut Client, now: Timestamp) {
         while client.session.output().len() < OUTPUT_LIMIT {
-            let from_held = client.held.front().is_some_and(|delivery| client.can_send(delivery));
-            let next = if from_held {
-                client.held.pop_front()
+            let from_blocked = client.blocked.front().is_some_and(|delivery| client.can_send(delivery));
+            let next = if from_blocked {
+                client.blocked.pop_front()
             } else {
                 client.waiting.pop_front()
             };
@@ -160,9 +160,11 @@ impl Broker {
                 // The reader came upon it before it was queued, or will.
                 continue;
             }
-            if !from_held && delivery.qos != QoS::AtMostOnce && (!client.held.is_empty() || !client.can_send(&delivery))
+            if !from_blocked
+                && delivery.qos != QoS::AtMostOnce
+                && (!client.blocked.is_empty() || !client.can_send(&delivery))
             {
-                client.held.push_back(delivery);
+                client.blocked.push_back(delivery);
                 continue;
             }
             let kind = if delivery.source == Source::Retained {
@@ -181,7 +183,7 @@ impl Broker {
                     client.passed(position, false);
                 }
                 Sent::Blocked(delivery) => {
-                    client.held.push_front(delivery);
+                    client.blocked.push_front(delivery);
                     break;
                 }
             }
@@ -291,5 +293,5 @@ fn store_fault(fault: &LogError) -> Fault {
 
 /// An output of this many bytes is written before more is added.
 pub(super) const OUTPUT_LIMIT: usize = 64 << 10;
-/// Held messages beyond which the mailbox, which is bounded, takes over.
-const HELD_LIMIT: usize = 1024;
+/// Blocked messages beyond which the mailbox, which is bounded, takes over.
+const BLOCKED_LIMIT: usize = 1024;

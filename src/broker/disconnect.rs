@@ -92,7 +92,7 @@ impl Broker {
             self.released(client, source);
         }
         note_idle(client, handed_out);
-        let mut unsent = std::mem::take(&mut client.held);
+        let mut unsent = std::mem::take(&mut client.blocked);
         unsent.append(&mut client.waiting);
         // What has a cursor is read from the log again.
         unsent.retain(|delivery| delivery.qos != QoS::AtMostOnce && !delivery.source.has_cursor());
@@ -182,7 +182,7 @@ pub(super) fn note_idle(client: &mut Client, handed_out: Position) {
     let waits = |queue: &VecDeque<Delivery>| queue.iter().any(|delivery| delivery.source.has_cursor());
     if let Some(durable) = &mut client.durable
         && !durable.behind
-        && !waits(&client.held)
+        && !waits(&client.blocked)
         && !waits(&client.waiting)
         && client.outbox.is_place_idle()
     {

@@ -84,14 +84,14 @@ impl Broker {
     pub(super) fn limit_connected(&self, client: &mut Client, now: Timestamp) {
         let limits = self.backlog_limits(now);
         let Some(durable) = &mut client.durable else { return };
-        if !durable.behind && client.outbox.is_place_idle() && client.held.is_empty() {
+        if !durable.behind && client.outbox.is_place_idle() && client.blocked.is_empty() {
             self.set_over_limit(&client.outbox, false);
             return;
         }
         if !durable.behind && !self.fits_surely(&durable.measured(), &limits) {
             // What is queued is in the log as well, where it can be counted and left out.
             let stays = |delivery: &Delivery| !delivery.source.has_cursor();
-            client.held.retain(stays);
+            client.blocked.retain(stays);
             client.waiting.retain(stays);
             client.outbox.place_falls_behind();
             durable.fall_behind();

@@ -119,7 +119,7 @@ impl Broker {
             if !self.drain_place(client, now) {
                 return Ok(Pumped::Idle);
             }
-            let waits = !client.held.is_empty() || !client.waiting.is_empty();
+            let waits = !client.blocked.is_empty() || !client.waiting.is_empty();
             let Some(durable) = &mut client.durable else {
                 return Ok(Pumped::Idle);
             };

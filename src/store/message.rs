@@ -58,11 +58,12 @@ pub(crate) fn read_message(input: &mut Input<'_>) -> Result<Message, StoreError>
     Ok(Message::new(parts, publisher))
 }
 
-const QOS_BITS: u8 = 0b11;
-const RETAIN: u8 = 1 << 2;
-const HAS_EXPIRY: u8 = 1 << 3;
-const HAS_PUBLISHER: u8 = 1 << 4;
-const KNOWN_FLAGS: u8 = QOS_BITS | RETAIN | HAS_EXPIRY | HAS_PUBLISHER;
+/// The flags of a message, in a row of its own and in a record of the log.
+pub(super) const QOS_BITS: u8 = 0b11;
+pub(super) const RETAIN: u8 = 1 << 2;
+pub(super) const HAS_EXPIRY: u8 = 1 << 3;
+pub(super) const HAS_PUBLISHER: u8 = 1 << 4;
+pub(super) const KNOWN_FLAGS: u8 = QOS_BITS | RETAIN | HAS_EXPIRY | HAS_PUBLISHER;
 
 #[cfg(test)]
 pub(crate) mod tests {

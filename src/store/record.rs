@@ -1,6 +1,7 @@
 //! A record of the log: a message with its place, near its wire form. The topic is the channel's and not in it.
 
 use super::bytes::Input;
+use super::message::{HAS_EXPIRY, HAS_PUBLISHER, KNOWN_FLAGS, QOS_BITS, RETAIN};
 use super::{ChannelKind, StoreError, Table};
 use crate::types::{ChannelId, ClientId, Message, MessageParts, QoS, Sequence, Timestamp};
 
@@ -162,11 +163,6 @@ impl<'a> Record<'a> {
 
 const EVENT_1: u8 = 1;
 const HELD_1: u8 = 2;
-const QOS_BITS: u8 = 0b11;
-const RETAIN: u8 = 1 << 2;
-const HAS_EXPIRY: u8 = 1 << 3;
-const HAS_PUBLISHER: u8 = 1 << 4;
-const KNOWN_FLAGS: u8 = QOS_BITS | RETAIN | HAS_EXPIRY | HAS_PUBLISHER;
 
 #[cfg(test)]
 mod tests {
