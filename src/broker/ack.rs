@@ -1,6 +1,7 @@
 //! SUBACK and UNSUBACK, which wait until every change that they promise is durable.
 
-use super::client::{Client, SubscriptionPath};
+use super::client::Client;
+use super::subscription::SubscriptionPath;
 use super::{Broker, LogTag};
 use crate::codec::{Packet, SubAck};
 use crate::log::Command;

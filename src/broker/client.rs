@@ -11,7 +11,7 @@ use super::durable::Durable;
 use super::group::Group;
 use super::outbox::Outbox;
 use super::replay::ReplaySubscription;
-use super::subscription::SubscriptionOptions;
+use super::subscription::{Subscription, SubscriptionOptions, SubscriptionPath};
 use super::tally::Tally;
 use super::turn::Turn;
 use super::unwritten::Unwritten;
@@ -50,35 +50,6 @@ pub struct Client {
     pub(super) tally: Tally,
 }
 
-/// What names a subscription within a session.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct SubscriptionPath {
-    pub group: Option<Arc<str>>,
-    pub filter: TopicFilter,
-}
-
-/// What a session holds of one subscription.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Subscription {
-    pub key: SubscriptionKey,
-    pub kind: SubscriptionKind,
-    pub options: SubscriptionOptions,
-    /// Of a durable session's plain subscription: what is after this position belongs to it.
-    pub since: Position,
-}
-
-impl Subscription {
-    /// A subscription with a cursor of its own.
-    pub(super) fn new(key: SubscriptionKey, kind: SubscriptionKind, options: SubscriptionOptions) -> Self {
-        Self {
-            key,
-            kind,
-            options,
-            since: Position::default(),
-        }
-    }
-}
-
 /// A subscription to a group with a cursor.
 #[derive(Debug)]
 pub(super) struct GroupMembership {
@@ -106,6 +77,19 @@ impl Client {
     /// The mailbox that wakes the connection.
     pub fn outbox(&self) -> &Arc<Outbox> {
         &self.outbox
+    }
+
+    /// A durable session that has taken everything that was handed out up to a position needs nothing of it again.
+    pub(super) fn note_idle(&mut self, handed_out: Position) {
+        let waits = |queue: &VecDeque<Delivery>| queue.iter().any(|delivery| delivery.source.has_cursor());
+        if let Some(durable) = &mut self.durable
+            && !durable.behind
+            && !waits(&self.blocked)
+            && !waits(&self.waiting)
+            && self.outbox.is_place_idle()
+        {
+            durable.place.skip_to(handed_out);
+        }
     }
 
     /// The subscription at a path, if it is of this kind.

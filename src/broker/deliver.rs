@@ -1,10 +1,9 @@
 //! From a client's mailbox and cursors to its output.
 
-use super::Broker;
 use super::client::{Client, GroupMembership};
-use super::disconnect::note_idle;
 use super::outbox::{Item, Reply};
 use super::replay::{Passed, PumpContext, Pumped, ReplaySubscription, metric_reason};
+use super::{Broker, OUTPUT_LIMIT};
 use crate::log::LogError;
 use crate::metrics::{DeliveryKind, DropReason};
 use crate::session::{Fault, Sent, Source};
@@ -33,7 +32,7 @@ impl Broker {
             .map(|reply| self.handle_reply(client, reply, now));
         faults.fold(Ok(()), Result::and)?;
         if taken.is_idle_asked {
-            note_idle(client, self.handed_out());
+            client.note_idle(self.handed_out());
         }
         for source in client.session.resend(now, OUTPUT_LIMIT) {
             self.acknowledged(client, source);
@@ -291,7 +290,5 @@ fn store_fault(fault: &LogError) -> Fault {
     Fault::new(ReasonCode::UnspecifiedError, "the event store cannot be read")
 }
 
-/// An output of this many bytes is written before more is added.
-pub(super) const OUTPUT_LIMIT: usize = 64 << 10;
 /// Blocked messages beyond which the mailbox, which is bounded, takes over.
 const BLOCKED_LIMIT: usize = 1024;

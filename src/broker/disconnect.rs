@@ -1,6 +1,5 @@
 //! The end of a connection: what becomes of its will, its session and what it had not sent.
 
-use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use super::{Broker, LogTag};
 use crate::codec::Disconnect;
 use crate::log::Command;
 use crate::metrics::DropReason;
-use crate::session::{Delivery, Fault, Source};
+use crate::session::{Fault, Source};
 use crate::types::{Position, QoS, ReasonCode, Timestamp, Version};
 
 /// Why a connection ended.
@@ -91,7 +90,7 @@ impl Broker {
         for source in client.unwritten.take() {
             self.released(client, source);
         }
-        note_idle(client, handed_out);
+        client.note_idle(handed_out);
         let mut unsent = std::mem::take(&mut client.blocked);
         unsent.append(&mut client.waiting);
         // What has a cursor is read from the log again.
@@ -174,19 +173,6 @@ impl Broker {
         if refused.full > 0 {
             self.metrics.dropped.of(DropReason::QueueFull).increment(refused.full);
         }
-    }
-}
-
-/// A durable session that has taken everything that was handed out up to a position needs nothing of it again.
-pub(super) fn note_idle(client: &mut Client, handed_out: Position) {
-    let waits = |queue: &VecDeque<Delivery>| queue.iter().any(|delivery| delivery.source.has_cursor());
-    if let Some(durable) = &mut client.durable
-        && !durable.behind
-        && !waits(&client.blocked)
-        && !waits(&client.waiting)
-        && client.outbox.is_place_idle()
-    {
-        durable.place.skip_to(handed_out);
     }
 }
 

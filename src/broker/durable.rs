@@ -1,14 +1,11 @@
-//! What a durable session has beyond others: its place in the log, and the way of its place to disk.
+//! What a durable session has beyond others: its place in the log, and that place as it is saved.
 //! Knows no other session.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
-use super::client::Client;
-use super::outbox::{Item, Outbox, Reply};
-use super::pending::Measured;
+use super::measured::Measured;
 use super::plain::PlainReader;
-use super::{Broker, LogTag};
 use crate::cursor::AckFloor;
 use crate::log::{Command, InFlightFrom, InFlightRecord, PlaceRecord};
 use crate::session::{Delivery, InFlightPlace, Session, Source, SubscriptionKey};
@@ -34,22 +31,22 @@ pub(super) struct Durable {
     pub parked: Vec<InFlightPlace>,
     /// The will that is on disk.
     pub has_will: bool,
-    saved: Saved,
+    pub saved: Saved,
     measured: Option<Measured>,
 }
 
 /// What is on its way to disk.
 #[derive(Debug, Default)]
-struct Saved {
+pub(super) struct Saved {
     /// The changes of what is in flight, and the floor, as they were submitted last.
-    changes: u64,
-    floor: Position,
+    pub changes: u64,
+    pub floor: Position,
     /// Whether a submitted row is not known to be durable yet.
-    under_way: bool,
+    pub under_way: bool,
     /// Whether the next flush will ask for the row.
-    noted: bool,
+    pub noted: bool,
     /// Whether the row could not be written: only the next flush tries again.
-    failed: bool,
+    pub failed: bool,
 }
 
 impl Durable {
@@ -208,86 +205,6 @@ fn parked(record: &InFlightRecord) -> InFlightPlace {
         subscription_ids: record.subscription_ids.iter().copied().collect(),
         completing: record.completing,
         message,
-    }
-}
-
-impl Broker {
-    /// Sends the place of a durable session on its way to disk: at once if a packet identifier has to be there soon, with
-    /// the next flush otherwise.
-    pub(super) fn save_place(&self, client: &mut Client) {
-        let Some(durable) = &mut client.durable else { return };
-        client.outbox.set_floor(durable.place.floor());
-        let (changes, urgent) = client.session.changes();
-        let saved = &mut durable.saved;
-        if urgent > saved.changes {
-            if !saved.under_way && !saved.failed {
-                self.submit_place(client);
-            }
-        } else if !saved.noted && (changes > saved.changes || durable.place.floor() > saved.floor) {
-            saved.noted = true;
-            self.note_unsaved(client.outbox.clone());
-        }
-    }
-
-    /// The flush asks for the place.
-    pub(super) fn flush_place(&self, client: &mut Client) {
-        let Some(durable) = &mut client.durable else { return };
-        (durable.saved.noted, durable.saved.failed) = (false, false);
-        if !durable.saved.under_way {
-            self.submit_place(client);
-        }
-    }
-
-    /// Saves what has changed, whatever is under way.
-    pub(super) fn submit_place(&self, client: &mut Client) {
-        let Some(durable) = &mut client.durable else { return };
-        let Some((command, number)) = durable.save(&client.session) else {
-            return;
-        };
-        durable.saved.under_way = true;
-        self.save_cursors(client);
-        let tag = LogTag::Place(client.outbox.clone(), number);
-        client.turn.submit(command, tag);
-    }
-
-    /// Saves the cursors of the session's replay subscriptions with its place: what is in flight belongs to both.
-    pub(super) fn save_cursors(&self, client: &mut Client) {
-        let now = self.clock.now();
-        for replay in &client.replays {
-            if let Some(command) = self.cursors.save(&**replay.cursor(), now) {
-                client.turn.submit(command, LogTag::None);
-            }
-        }
-    }
-
-    /// The place is on disk, or could not be written.
-    pub(super) fn place_saved(&self, client: &mut Client, number: u64, done: bool, now: Timestamp) {
-        let Some(durable) = &mut client.durable else { return };
-        durable.saved.under_way = false;
-        if !done {
-            // What waits for it goes on waiting.
-            durable.saved.failed = true;
-            (durable.saved.changes, durable.saved.floor) = (0, Position::default());
-            if !std::mem::replace(&mut durable.saved.noted, true) {
-                self.note_unsaved(client.outbox.clone());
-            }
-            return;
-        }
-        for source in client.session.saved(number, now) {
-            self.acknowledged(client, source);
-        }
-    }
-
-    fn note_unsaved(&self, outbox: Arc<Outbox>) {
-        self.unsaved.lock().unwrap_or_else(PoisonError::into_inner).push(outbox);
-    }
-
-    /// Asks the sessions whose place moved since the last flush to save it.
-    pub(super) fn flush_places(&self) {
-        let unsaved = std::mem::take(&mut *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner));
-        for outbox in unsaved {
-            outbox.push(&mut vec![Item::Reply(Reply::SavePlace)]);
-        }
     }
 }
 

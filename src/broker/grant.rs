@@ -2,14 +2,14 @@
 
 use std::sync::{Arc, Weak};
 
-use super::client::{Client, GroupMembership, Subscription};
+use super::client::{Client, GroupMembership};
 use super::cursors::{CursorKey, Saved};
 use super::group::Group;
 use super::outbox::Outbox;
 use super::replay::{ReplayCursor, ReplaySubscription};
 use super::route::Target;
 use super::subscribe::{Granted, Refusal, Request};
-use super::subscription::SubscriptionOptions;
+use super::subscription::{Subscription, SubscriptionOptions};
 use super::{Broker, LogTag};
 use crate::cursor::Start;
 use crate::log::{Command, Event, LogError, Origin, StartAt, SubscriptionKind};

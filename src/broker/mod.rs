@@ -15,8 +15,10 @@ mod handle;
 mod holds;
 mod housekeeping;
 mod lane;
+mod measured;
 mod outbox;
 mod pending;
+mod place;
 mod plain;
 mod promise;
 mod publish;
@@ -212,6 +214,8 @@ impl std::fmt::Debug for Broker {
     }
 }
 
+/// An output of this many bytes is written before more is added.
+const OUTPUT_LIMIT: usize = 64 << 10;
 /// Records per batch that a replay takes from the log.
 const BATCH_RECORDS: usize = 256;
 /// Bytes per batch that a replay takes from the log.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::Broker;
 use super::LogTag;
 use super::client::Client;
+use super::measured::{Measured, Written};
 use super::outbox::{Item, Outbox, Reply};
 use super::plain::Wanted;
 use super::turn::Turn;
@@ -15,20 +16,6 @@ use crate::log::{Backlog, BacklogLimits, LogError, SubscriptionKind};
 use crate::metrics::DropReason;
 use crate::session::Delivery;
 use crate::types::{Position, Timestamp};
-
-/// All that was ever written to the log, or more: positions, and bytes of records.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Written {
-    records: u64,
-    bytes: u64,
-}
-
-/// What waited for a session when it was counted last.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Measured {
-    total: Written,
-    found: Backlog,
-}
 
 impl Broker {
     /// Whether publishers of some topics are refused because too much waits for a session.

@@ -1,19 +1,17 @@
-//! Reads from the log what the plain subscriptions of a durable session have missed. Knows no socket.
+//! Reads from the log what the plain subscriptions of a durable session have missed. Knows no session.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ahash::AHashMap;
 
-use super::client::{Client, SubscriptionPath};
-use super::deliver::OUTPUT_LIMIT;
-use super::replay::{Pumped, metric_reason};
-use super::subscription::{SubscriptionOptions, merged};
-use super::{BATCH_BYTES, BATCH_RECORDS, BATCHES_PER_TURN, Broker};
+use super::subscription::{Subscription, SubscriptionOptions, SubscriptionPath, merged};
+use super::{BATCH_BYTES, BATCH_RECORDS};
+use crate::cursor::AckFloor;
 use crate::log::{Event, LogError, LogReader, Scan, SubscriptionKind, TopicMatch};
-use crate::metrics::DeliveryKind;
-use crate::session::{Delivery, Sent, Source};
+use crate::session::{Delivery, Source};
 use crate::topic::Trie;
-use crate::types::{ChannelId, ClientId, Position, QoS, Timestamp};
+use crate::types::{ChannelId, ClientId, Position, QoS};
 
 /// A reader of the log for all plain subscriptions of a session.
 pub(super) struct PlainReader {
@@ -39,9 +37,7 @@ struct Plain {
 
 impl Wanted {
     /// The plain subscriptions whose messages the log keeps.
-    pub fn new<'a>(
-        subscriptions: impl Iterator<Item = (&'a SubscriptionPath, &'a super::client::Subscription)>,
-    ) -> Self {
+    pub fn new<'a>(subscriptions: impl Iterator<Item = (&'a SubscriptionPath, &'a Subscription)>) -> Self {
         let mut trie = Trie::new();
         let mut exact = None;
         for (path, subscription) in subscriptions {
@@ -79,13 +75,35 @@ impl TopicMatch for Wanted {
 }
 
 impl PlainReader {
-    fn new(wanted: Wanted, reader: &LogReader, after: Position) -> Self {
+    /// A reader that begins behind `after`.
+    pub fn new(wanted: Wanted, reader: &LogReader, after: Position) -> Self {
         let wanted = Arc::new(wanted);
         Self {
             scan: reader.scan_kept(wanted.clone(), after),
             wanted,
             by_channel: AHashMap::new(),
         }
+    }
+
+    /// Adds to `out` what comes next and is not acknowledged. Returns up to where the log was looked at.
+    pub fn next_batch(
+        &mut self,
+        reader: &LogReader,
+        place: &AckFloor,
+        client_id: &ClientId,
+        out: &mut VecDeque<(Position, Delivery)>,
+    ) -> Result<Position, LogError> {
+        let mut admit = |position, _, _| !place.is_acked(position);
+        let mut events: Vec<Event> = Vec::new();
+        let read_to = self
+            .scan
+            .next_batch(reader, &mut admit, BATCH_RECORDS, BATCH_BYTES, &mut events)?;
+        for event in events {
+            if let Some(delivery) = self.delivery(&event, client_id) {
+                out.push_back((event.position, delivery));
+            }
+        }
+        Ok(read_to)
     }
 
     fn delivery(&mut self, event: &Event, client_id: &ClientId) -> Option<Delivery> {
@@ -108,96 +126,6 @@ impl PlainReader {
 impl std::fmt::Debug for PlainReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PlainReader").finish_non_exhaustive()
-    }
-}
-
-impl Broker {
-    /// Sends what the plain subscriptions of a durable session have in the log, as far as the client takes it.
-    pub(super) fn pump_place(&self, client: &mut Client, now: Timestamp) -> Result<Pumped, LogError> {
-        let mut batches = 0;
-        loop {
-            if !self.drain_place(client, now) {
-                return Ok(Pumped::Idle);
-            }
-            let waits = !client.blocked.is_empty() || !client.waiting.is_empty();
-            let Some(durable) = &mut client.durable else {
-                return Ok(Pumped::Idle);
-            };
-            if !durable.behind || waits {
-                // What is queued comes before what the log has beyond it.
-                return Ok(Pumped::Idle);
-            }
-            if durable.reader.is_none() {
-                // What was queued when the session fell behind has been sent meanwhile.
-                durable.scanned_to = durable.scanned_to.max(durable.place.read_to());
-            }
-            if client.outbox.try_live_place(durable.scanned_to) {
-                durable.behind = false;
-                durable.reader = None;
-                return Ok(Pumped::Idle);
-            }
-            if batches == BATCHES_PER_TURN {
-                return Ok(Pumped::More);
-            }
-            batches += 1;
-            self.read_place(client)?;
-        }
-    }
-
-    /// Sends what was read; `false` if the client or the output takes no more now.
-    fn drain_place(&self, client: &mut Client, now: Timestamp) -> bool {
-        let Some(durable) = &mut client.durable else {
-            return true;
-        };
-        while let Some((position, delivery)) = durable.buffer.pop_front() {
-            let room = client.session.output().len() < OUTPUT_LIMIT && durable.has_room();
-            if !room || !client.session.can_send(delivery.qos) {
-                durable.buffer.push_front((position, delivery));
-                return false;
-            }
-            let (qos, bytes) = (delivery.qos, delivery.message.payload().len());
-            match client.session.send(delivery, now) {
-                Sent::Written => {
-                    durable.place.sent(position);
-                    client.tally.sent(DeliveryKind::Live, qos, bytes);
-                }
-                Sent::Dropped(reason) => {
-                    self.metrics.dropped.of(metric_reason(reason)).increment(1);
-                    durable.place.skip_to(position);
-                }
-                Sent::Blocked(delivery) => {
-                    durable.buffer.push_front((position, delivery));
-                    return false;
-                }
-            }
-        }
-        durable.place.skip_to(durable.scanned_to);
-        true
-    }
-
-    fn read_place(&self, client: &mut Client) -> Result<(), LogError> {
-        let Some(durable) = &mut client.durable else {
-            return Ok(());
-        };
-        let after = durable.scanned_to;
-        let reader = durable.reader.get_or_insert_with(|| {
-            let wanted = Wanted::new(client.subscriptions.iter());
-            PlainReader::new(wanted, &self.reader, after)
-        });
-        let place = &durable.place;
-        let mut admit = |position, _, _| !place.is_acked(position);
-        let mut events: Vec<Event> = Vec::new();
-        durable.scanned_to =
-            reader
-                .scan
-                .next_batch(&self.reader, &mut admit, BATCH_RECORDS, BATCH_BYTES, &mut events)?;
-        let client_id = client.session.client_id();
-        for event in events {
-            if let Some(delivery) = reader.delivery(&event, client_id) {
-                durable.buffer.push_back((event.position, delivery));
-            }
-        }
-        Ok(())
     }
 }
 

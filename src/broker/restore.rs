@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::client::{Client, GroupMembership, Subscription, SubscriptionPath};
+use super::client::{Client, GroupMembership};
 use super::connect::new_client;
 use super::cursors::CursorKey;
 use super::disconnect::{due_time, expiry_time};
@@ -11,7 +11,7 @@ use super::outbox::Outbox;
 use super::replay::{ReplayCursor, ReplaySubscription};
 use super::route::Target;
 use super::subscribe::Request;
-use super::subscription::SubscriptionOptions;
+use super::subscription::{Subscription, SubscriptionOptions, SubscriptionPath};
 use super::turn::Turn;
 use super::will::Will;
 use super::{Broker, LogTag};

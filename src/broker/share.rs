@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::client::{Client, GroupMembership, Subscription, SubscriptionPath};
+use super::client::{Client, GroupMembership};
 use super::cursors::CursorKey;
 use super::grant::Opened;
 use super::outbox::Item;
 use super::route::{Member, Target};
 use super::subscribe::{Granted, Refusal, Request};
-use super::subscription::SubscriptionOptions;
+use super::subscription::{Subscription, SubscriptionOptions, SubscriptionPath};
 use super::{Broker, LogTag};
 use crate::cursor::Start;
 use crate::log::{Command, Origin, StartRule, SubscriptionKind};

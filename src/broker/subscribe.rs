@@ -2,8 +2,8 @@
 
 use super::Broker;
 use super::ack::AwaitedAck;
-use super::client::{Client, SubscriptionPath};
-use super::subscription::SubscriptionOptions;
+use super::client::Client;
+use super::subscription::{SubscriptionOptions, SubscriptionPath};
 use crate::codec::{RetainHandling, Subscribe, SubscribeFilter};
 use crate::cursor::{ReplayOptions, Start};
 use crate::log::Command;

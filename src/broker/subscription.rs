@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::session::{Delivery, Source, SubscriptionIds};
-use crate::types::{Message, QoS};
+use crate::log::SubscriptionKind;
+use crate::session::{Delivery, Source, SubscriptionIds, SubscriptionKey};
+use crate::topic::TopicFilter;
+use crate::types::{Message, Position, QoS};
 
 /// What a subscription asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +18,35 @@ pub struct SubscriptionOptions {
     pub retain_as_published: bool,
     /// Subscription Identifier.
     pub id: Option<u32>,
+}
+
+/// What names a subscription within a session.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct SubscriptionPath {
+    pub group: Option<Arc<str>>,
+    pub filter: TopicFilter,
+}
+
+/// What a session holds of one subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Subscription {
+    pub key: SubscriptionKey,
+    pub kind: SubscriptionKind,
+    pub options: SubscriptionOptions,
+    /// Of a durable session's plain subscription: what is after this position belongs to it.
+    pub since: Position,
+}
+
+impl Subscription {
+    /// A subscription with a cursor of its own.
+    pub(super) fn new(key: SubscriptionKey, kind: SubscriptionKind, options: SubscriptionOptions) -> Self {
+        Self {
+            key,
+            kind,
+            options,
+            since: Position::default(),
+        }
+    }
 }
 
 impl SubscriptionOptions {

@@ -1,8 +1,9 @@
 //! UNSUBSCRIBE, and every other way in which a subscription ends.
 
 use super::ack::AwaitedAck;
-use super::client::{Client, Subscription, SubscriptionPath};
+use super::client::Client;
 use super::outbox::Item;
+use super::subscription::{Subscription, SubscriptionPath};
 use super::{Broker, LogTag};
 use crate::codec::Unsubscribe;
 use crate::cursor::keep_cursor;

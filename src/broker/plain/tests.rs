@@ -1,7 +1,7 @@
 //! Which messages of the log are whose, and as what they are delivered.
 
 use super::*;
-use crate::broker::client::Subscription;
+use crate::broker::subscription::Subscription;
 use crate::broker::testing::{broker, filter, message, options};
 use crate::log::ChannelKind;
 use crate::session::SubscriptionKey;
