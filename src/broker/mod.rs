@@ -15,6 +15,7 @@ mod handle;
 mod holds;
 mod housekeeping;
 mod lane;
+mod lent;
 mod measured;
 mod outbox;
 mod pending;

@@ -1,9 +1,12 @@
 //! Gathers what one turn of work leaves for others, so that each is locked and woken once.
 
+use std::cell::RefCell;
 use std::sync::Arc;
+use std::thread::LocalKey;
 
 use ahash::AHashMap;
 
+use super::lent::{Lent, Spare};
 use super::outbox::{Item, Outbox, Refused};
 use super::{LogTag, Submissions};
 use crate::log::{Command, Submission};
@@ -12,9 +15,24 @@ use crate::router::SubscriberId;
 /// What one read, one commit or one tick has to hand over.
 #[derive(Debug, Default)]
 pub struct Turn {
+    gathered: Lent<Gathered>,
+}
+
+#[derive(Debug, Default)]
+struct Gathered {
     messages: Batches,
     replies: Batches,
     submissions: Submissions,
+}
+
+impl Spare for Gathered {
+    fn spare() -> &'static LocalKey<RefCell<Vec<Box<Self>>>> {
+        &SPARE
+    }
+}
+
+thread_local! {
+    static SPARE: RefCell<Vec<Box<Gathered>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Items by the session they are for.
@@ -28,20 +46,22 @@ struct Batches {
 impl Turn {
     /// Leaves an item for a session.
     pub fn push(&mut self, outbox: &Arc<Outbox>, item: Item) {
+        let gathered = self.gathered.take();
         match item {
-            Item::Reply(_) => self.replies.push(outbox, item),
-            Item::Live(_) | Item::Lane(..) | Item::Wake => self.messages.push(outbox, item),
+            Item::Reply(_) => gathered.replies.push(outbox, item),
+            Item::Live(_) | Item::Lane(..) | Item::Wake => gathered.messages.push(outbox, item),
         }
     }
 
     /// Leaves a command for the log.
     pub fn submit(&mut self, command: Command, tag: LogTag) {
-        self.submissions.push(Submission { command, tag });
+        self.gathered.take().submissions.push(Submission { command, tag });
     }
 
     /// The commands for the log; the caller hands them over.
     pub fn take_submissions(&mut self) -> Submissions {
-        std::mem::take(&mut self.submissions)
+        let gathered = self.gathered.used();
+        gathered.map_or_else(Vec::new, |gathered| std::mem::take(&mut gathered.submissions))
     }
 
     /// Hands every batch over. Returns how many messages did not fit.
@@ -49,8 +69,14 @@ impl Turn {
     /// Messages before replies: a publisher that has its reply may hand out its next message at once, and that one must
     /// not come before those that are handed out here [MQTT-4.6.0-6].
     pub fn deliver(&mut self) -> Refused {
-        let refused = self.messages.deliver();
-        self.replies.deliver();
+        let Some(gathered) = self.gathered.used() else {
+            return Refused::default();
+        };
+        let refused = gathered.messages.deliver();
+        gathered.replies.deliver();
+        if gathered.submissions.is_empty() {
+            self.gathered.give_back();
+        }
         refused
     }
 }
