@@ -1,15 +1,10 @@
-//! One MQTT 5 connection that reads and writes in batches. Knows no scenario.
+//! One MQTT connection that reads and writes in batches. Knows no scenario.
 
-use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
-use std::pin::Pin;
-use std::task::Poll;
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
+use bytes::BytesMut;
 
 use rewindmq::codec::{
     self, Connect, DecodeLimits, Disconnect, MAX_PACKET_SIZE, Packet, RetainHandling, Subscribe, SubscribeFilter,
@@ -18,24 +13,36 @@ use rewindmq::codec::{
 use rewindmq::types::{PacketId, QoS, ReasonCode, Version};
 
 use crate::error::BenchError;
+use crate::wire::Wire;
 
 /// A connection whose CONNACK has come.
 #[derive(Debug)]
 pub struct Connection {
-    stream: TcpStream,
+    wire: Wire,
     client_id: String,
-    input: Vec<u8>,
-    filled: usize,
-    output: BytesMut,
+    version: Version,
 }
 
 impl Connection {
-    /// Connects with a clean start, without keep-alive, and waits for the CONNACK.
+    /// Connects with MQTT 5, a clean start and no keep-alive, and waits for the CONNACK.
     ///
     /// # Errors
     /// If the broker cannot be reached or refuses the client.
     pub async fn open(broker: SocketAddr, client_id: &str) -> Result<Self, BenchError> {
-        let (connection, _) = Self::connect(broker, Connect::new(Version::V5, client_id)).await?;
+        Self::open_with(broker, Version::V5, client_id, INPUT_BYTES).await
+    }
+
+    /// The same with this version, and with reads of at most this many bytes until a packet is larger.
+    ///
+    /// # Errors
+    /// If the broker cannot be reached or refuses the client.
+    pub async fn open_with(
+        broker: SocketAddr,
+        version: Version,
+        client_id: &str,
+        input_bytes: usize,
+    ) -> Result<Self, BenchError> {
+        let (connection, _) = Self::connect(broker, Connect::new(version, client_id), input_bytes).await?;
         Ok(connection)
     }
 
@@ -50,23 +57,17 @@ impl Connection {
             session_expiry_secs: Some(expiry_secs),
             ..Connect::new(Version::V5, client_id)
         };
-        Self::connect(broker, connect).await
+        Self::connect(broker, connect, INPUT_BYTES).await
     }
 
-    async fn connect(broker: SocketAddr, connect: Connect) -> Result<(Self, bool), BenchError> {
-        let stream = TcpStream::connect(broker)
+    async fn connect(broker: SocketAddr, connect: Connect, input_bytes: usize) -> Result<(Self, bool), BenchError> {
+        let wire = Wire::connect(broker, input_bytes)
             .await
             .map_err(BenchError::io(format!("cannot connect to {broker}")))?;
-        // A batch is written at once; waiting for more would only delay it.
-        stream
-            .set_nodelay(true)
-            .map_err(BenchError::io("cannot set TCP_NODELAY"))?;
         let mut connection = Self {
-            stream,
+            wire,
             client_id: connect.client_id.clone(),
-            input: vec![0; INPUT_BYTES],
-            filled: 0,
-            output: BytesMut::new(),
+            version: connect.version,
         };
         connection.put(&Packet::Connect(Box::new(connect)))?;
         let (reason, session_present) = connection
@@ -89,25 +90,42 @@ impl Connection {
         qos: QoS,
         user_properties: UserProperties,
     ) -> Result<(), BenchError> {
+        self.subscribe_all(std::slice::from_ref(&filter), qos, user_properties)
+            .await
+    }
+
+    /// Subscribes to all of these in one packet, and waits for the SUBACK.
+    ///
+    /// # Errors
+    /// If the broker refuses a filter, or sends something else first.
+    pub async fn subscribe_all(
+        &mut self,
+        filters: &[impl AsRef<str>],
+        qos: QoS,
+        user_properties: UserProperties,
+    ) -> Result<(), BenchError> {
+        let filters = filters.iter().map(|filter| SubscribeFilter {
+            filter: filter.as_ref().to_owned(),
+            qos,
+            no_local: false,
+            retain_as_published: false,
+            retain_handling: RetainHandling::DoNotSend,
+        });
         self.put(&Packet::Subscribe(Subscribe {
             packet_id: PacketId::MIN,
             subscription_id: None,
             user_properties,
-            filters: vec![SubscribeFilter {
-                filter: filter.to_owned(),
-                qos,
-                no_local: false,
-                retain_as_published: false,
-                retain_handling: RetainHandling::DoNotSend,
-            }],
+            filters: filters.collect(),
         }))?;
-        let reason = self
+        let reasons = self
             .answer("SUBACK", |packet| match packet {
-                Packet::SubAck(suback) => suback.reasons.first().copied(),
+                Packet::SubAck(suback) => Some(suback.reasons.clone()),
                 _ => None,
             })
             .await?;
-        refuse_error("the subscription", reason)
+        reasons
+            .into_iter()
+            .try_for_each(|reason| refuse_error("the subscription", reason))
     }
 
     /// Adds a packet to the batch that the next turn writes.
@@ -115,7 +133,7 @@ impl Connection {
     /// # Errors
     /// If the packet cannot be said.
     pub fn put(&mut self, packet: &Packet<'_>) -> Result<(), BenchError> {
-        Ok(codec::encode(packet, Version::V5, &mut self.output)?)
+        Ok(codec::encode(packet, self.version, &mut self.wire.output)?)
     }
 
     /// Writes the batch, waits for bytes, and hands over every packet that is there in full; what `handle` adds to the
@@ -129,16 +147,22 @@ impl Connection {
         mut handle: impl FnMut(Packet<'_>, &mut BytesMut) -> Result<(), BenchError>,
     ) -> Result<(), BenchError> {
         // Behind an answer there may be packets already.
-        if cut(&self.input[..self.filled])?.is_none() {
+        if cut(self.wire.unread(), self.version)?.is_none() {
             self.wait(what).await?;
         }
+        let (unread, output) = self.wire.split();
         let mut used = 0;
-        while let Some((packet, len)) = cut(&self.input[used..self.filled])? {
+        while let Some((packet, len)) = cut(&unread[used..], self.version)? {
             used += len;
-            handle(packet, &mut self.output)?;
+            handle(packet, output)?;
         }
-        self.keep_from(used);
+        self.wire.consume(used);
         Ok(())
+    }
+
+    /// The bare connection, for who cuts the packets himself.
+    pub fn into_wire(self) -> Wire {
+        self.wire
     }
 
     /// Says DISCONNECT and closes.
@@ -147,16 +171,10 @@ impl Connection {
     /// If the connection broke.
     pub async fn close(mut self) -> Result<(), BenchError> {
         self.put(&Packet::Disconnect(Disconnect::new(ReasonCode::Success)))?;
-        let Self {
-            stream,
-            output,
-            client_id,
-            ..
-        } = &mut self;
-        stream
-            .write_all(output)
+        self.wire
+            .write()
             .await
-            .map_err(BenchError::io(format!("the connection of {client_id}")))
+            .map_err(BenchError::io(format!("the connection of {}", self.client_id)))
     }
 
     /// Says DISCONNECT and waits until the broker has closed: afterwards the client is away for it, too.
@@ -178,41 +196,18 @@ impl Connection {
         mut pick: impl FnMut(&Packet<'_>) -> Option<T>,
     ) -> Result<T, BenchError> {
         loop {
-            if let Some((packet, len)) = cut(&self.input[..self.filled])? {
+            if let Some((packet, len)) = cut(self.wire.unread(), self.version)? {
                 let picked = pick(&packet).ok_or_else(|| BenchError::unexpected(expected, &packet))?;
-                self.keep_from(len);
+                self.wire.consume(len);
                 return Ok(picked);
             }
             self.wait(expected).await?;
         }
     }
 
-    /// Writes until everything is written, then waits until something was read. Reads while it cannot write, so that
-    /// the two sides never wait for each other.
+    /// Writes until everything is written, then waits until something was read.
     async fn wait(&mut self, what: &'static str) -> Result<(), BenchError> {
-        if self.filled == self.input.len() {
-            self.input.resize(self.input.len() * 2, 0);
-        }
-        let Self {
-            stream,
-            input,
-            filled,
-            output,
-            ..
-        } = self;
-        let transfer = poll_fn(|cx| {
-            while !output.is_empty() {
-                match Pin::new(&mut *stream).poll_write(cx, output) {
-                    Poll::Ready(Ok(len)) => output.advance(len),
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    Poll::Pending => break,
-                }
-            }
-            let mut buffer = ReadBuf::new(&mut input[*filled..]);
-            let read = Pin::new(&mut *stream).poll_read(cx, &mut buffer);
-            read.map_ok(|()| buffer.filled().len())
-        });
-        let len = tokio::time::timeout(STALL, transfer)
+        let len = tokio::time::timeout(STALL, self.wire.transfer())
             .await
             .map_err(|_| BenchError::Stalled { what, after: STALL })?
             .map_err(BenchError::io(format!("the connection of {}", self.client_id)))?;
@@ -221,13 +216,7 @@ impl Connection {
                 client: self.client_id.clone(),
             });
         }
-        self.filled += len;
         Ok(())
-    }
-
-    fn keep_from(&mut self, used: usize) {
-        self.input.copy_within(used..self.filled, 0);
-        self.filled -= used;
     }
 }
 
@@ -237,8 +226,8 @@ pub fn packet_id(nth: u64) -> PacketId {
     NonZeroU16::new(id).expect("a remainder of 65,535 plus 1 is not 0")
 }
 
-fn cut(bytes: &[u8]) -> Result<Option<(Packet<'_>, usize)>, BenchError> {
-    Ok(codec::decode_from_server(bytes, Version::V5, &LIMITS)?)
+fn cut(bytes: &[u8], version: Version) -> Result<Option<(Packet<'_>, usize)>, BenchError> {
+    Ok(codec::decode_from_server(bytes, version, &LIMITS)?)
 }
 
 fn refuse_error(what: &'static str, reason: ReasonCode) -> Result<(), BenchError> {
@@ -252,7 +241,7 @@ const LIMITS: DecodeLimits = DecodeLimits {
     max_packet_size: MAX_PACKET_SIZE as u32,
 };
 /// What one read takes at most, until a packet is larger.
-const INPUT_BYTES: usize = 256 << 10;
+pub const INPUT_BYTES: usize = 256 << 10;
 /// How long a connection may stay silent before the scenario takes what is missing for lost.
 pub const STALL: Duration = Duration::from_secs(10);
 

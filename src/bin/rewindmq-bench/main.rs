@@ -5,17 +5,23 @@ mod drain;
 mod error;
 mod events;
 mod faults;
+mod frame;
 mod ingest;
 mod json;
+mod label;
+mod latency;
+mod live;
 mod measure;
 mod pairs;
 mod receive;
+mod relay;
 mod replay;
 mod restart;
 mod row;
 mod sessions;
 mod table;
 mod target;
+mod wire;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -46,6 +52,10 @@ enum Command {
     Replay(replay::Args),
     /// Live QoS 1 from publishers to subscribers, each pair on a topic of its own
     Pairs(pairs::Args),
+    /// Live traffic of one of the scenarios that brokers are compared by
+    Live(live::Args),
+    /// Be the floor: forward packets and do nothing else
+    Relay(relay::Args),
     /// Wait for a broker that was killed and started again
     Restart(restart::Args),
     /// Come back with a durable session that was away during an ingest, and check each event
@@ -66,6 +76,8 @@ fn run(command: Command) -> Result<ExitCode, BenchError> {
         Command::Ingest(args) => scenario(&args.target, ingest::run(&args)),
         Command::Replay(args) => scenario(&args.target, replay::run(&args)),
         Command::Pairs(args) => scenario(&args.target, pairs::run(&args)),
+        Command::Live(args) => scenario(&args.target, live::run(&args)),
+        Command::Relay(args) => relay::run(&args),
         Command::Restart(args) => scenario(&args.target, restart::run(&args)),
         Command::Drain(args) => scenario(&args.target, drain::run(&args)),
         Command::Table(args) => Ok(say(io::stdout(), &table::run(&args)?, ExitCode::SUCCESS)),
@@ -78,7 +90,8 @@ fn scenario(target: &Target, run: impl Future<Output = Result<Row, BenchError>>)
         .enable_all()
         .build()
         .map_err(BenchError::io("cannot start a runtime"))?;
-    let row = runtime.block_on(run)?;
+    let mut row = runtime.block_on(run)?;
+    row.label = target.label();
     row::append(&target.rows, &row)?;
     if row.faults.is_none() {
         return Ok(ExitCode::SUCCESS);

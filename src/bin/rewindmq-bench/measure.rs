@@ -84,6 +84,14 @@ pub async fn measure<T>(
     Ok((result, usage))
 }
 
+/// What the broker has now without mapped files.
+///
+/// # Errors
+/// If the broker's process cannot be read.
+pub fn anonymous_bytes(pid: u32) -> Result<u64, BenchError> {
+    status_bytes(&pid.to_string(), "RssAnon")
+}
+
 /// What the broker cost from its start on, which took this long.
 ///
 /// # Errors

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::BenchError;
 use crate::faults::Faults;
+use crate::label::Label;
+use crate::latency::Latency;
 use crate::measure::Usage;
 use crate::sessions::Sessions;
 
@@ -41,6 +43,14 @@ pub struct Row {
     pub broker_anonymous_after_bytes: u64,
     /// What the data folder grew by for each message; where something was stored.
     pub disk_bytes_per_message: Option<f64>,
+    /// How often messages were delivered, all together.
+    pub deliveries: u64,
+    /// What one subscription or connection takes of the broker's memory, bytes; where there are many.
+    pub bytes_each: Option<f64>,
+    /// By what the row is found; where programs are compared.
+    pub label: Option<Label>,
+    /// How long messages took; where they are sent one by one.
+    pub latency: Option<Latency>,
     /// What the row is compared by; where durable sessions are measured.
     pub sessions: Option<Sessions>,
     /// What went wrong.
@@ -66,6 +76,10 @@ impl Row {
             broker_anonymous_before_bytes: usage.anonymous_before_bytes,
             broker_anonymous_after_bytes: usage.anonymous_after_bytes,
             disk_bytes_per_message: None,
+            deliveries: messages,
+            bytes_each: None,
+            label: None,
+            latency: None,
             sessions: None,
             faults,
         }
@@ -139,6 +153,10 @@ pub mod tests {
             broker_anonymous_before_bytes: 1 << 18,
             broker_anonymous_after_bytes: 1 << 19,
             disk_bytes_per_message: disk,
+            deliveries: 2,
+            bytes_each: None,
+            label: None,
+            latency: None,
             sessions: None,
             faults: Faults::default(),
         }
