@@ -160,6 +160,16 @@ impl Connection {
         Ok(())
     }
 
+    /// Sends PINGREQ and waits for the PINGRESP.
+    ///
+    /// # Errors
+    /// If the broker sends something else or closes.
+    pub async fn ping(&mut self) -> Result<(), BenchError> {
+        self.put(&Packet::PingReq)?;
+        self.answer("PINGRESP", |packet| matches!(packet, Packet::PingResp).then_some(()))
+            .await
+    }
+
     /// The bare connection, for who cuts the packets himself.
     pub fn into_wire(self) -> Wire {
         self.wire

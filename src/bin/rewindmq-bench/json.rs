@@ -1,6 +1,6 @@
 //! Rows of figures as JSON.
 
-use crate::row::Row;
+use crate::row::{Row, us_per_delivery};
 
 /// All rows, and the version that they belong to.
 pub fn json(rows: &[Row]) -> String {
@@ -18,16 +18,35 @@ fn object(row: &Row) -> String {
     let faults = &row.faults;
     let members = [
         ("scenario", format!("{:?}", row.scenario)),
+        ("key", or_null(row.label.as_ref(), |it| format!("{:?}", it.key))),
+        (
+            "side",
+            or_null(row.label.as_ref(), |it| format!("{:?}", it.side.word())),
+        ),
         ("step", or_null(sessions, |it| format!("{:?}", it.step.word()))),
         ("kept", or_null(sessions, |it| format!("{:?}", it.kept.word()))),
         ("absent_sessions", or_null(sessions, |it| it.absent.to_string())),
         ("messages", row.messages.to_string()),
+        ("deliveries", row.deliveries.to_string()),
         ("seconds", format!("{:.3}", row.seconds)),
         ("messages_per_second", format!("{:.0}", row.messages_per_second)),
         ("broker_us_per_message", micros(row.broker_us_per_message)),
+        ("broker_us_per_delivery", micros(us_per_delivery(row))),
         ("broker_user_us_per_message", micros(row.broker_user_us_per_message)),
         ("broker_system_us_per_message", micros(row.broker_system_us_per_message)),
         ("client_us_per_message", micros(row.client_us_per_message)),
+        ("latency_p50_us", or_null(row.latency.as_ref(), |it| micros(it.p50_us))),
+        ("latency_p90_us", or_null(row.latency.as_ref(), |it| micros(it.p90_us))),
+        ("latency_p99_us", or_null(row.latency.as_ref(), |it| micros(it.p99_us))),
+        (
+            "latency_p999_us",
+            or_null(row.latency.as_ref(), |it| micros(it.p999_us)),
+        ),
+        ("latency_max_us", or_null(row.latency.as_ref(), |it| micros(it.max_us))),
+        (
+            "bytes_each",
+            or_null(row.bytes_each.as_ref(), |bytes| format!("{bytes:.1}")),
+        ),
         (
             "disk_bytes_per_message",
             or_null(row.disk_bytes_per_message.as_ref(), |bytes| format!("{bytes:.1}")),

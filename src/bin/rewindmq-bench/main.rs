@@ -1,11 +1,14 @@
 //! The `rewindmq-bench` program: one measured scenario per call against a broker that runs. Starts and stops no broker.
 
+mod compare;
 mod connection;
+mod connects;
 mod drain;
 mod error;
 mod events;
 mod faults;
 mod frame;
+mod idle;
 mod ingest;
 mod json;
 mod label;
@@ -22,6 +25,7 @@ mod sessions;
 mod table;
 mod target;
 mod wire;
+mod writefile;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -54,6 +58,12 @@ enum Command {
     Pairs(pairs::Args),
     /// Live traffic of one of the scenarios that brokers are compared by
     Live(live::Args),
+    /// Open many connections that have nothing to do
+    Idle(idle::Args),
+    /// Connect and leave, again and again
+    Connects(connects::Args),
+    /// Write batches to a file: the floor of the store
+    Writefile(writefile::Args),
     /// Be the floor: forward packets and do nothing else
     Relay(relay::Args),
     /// Wait for a broker that was killed and started again
@@ -62,6 +72,8 @@ enum Command {
     Drain(drain::Args),
     /// Print the rows that the other commands wrote as one table
     Table(table::Args),
+    /// Print the rows with short names side by side, and which goals are met
+    Compare(compare::Args),
 }
 
 fn main() -> ExitCode {
@@ -77,20 +89,20 @@ fn run(command: Command) -> Result<ExitCode, BenchError> {
         Command::Replay(args) => scenario(&args.target, replay::run(&args)),
         Command::Pairs(args) => scenario(&args.target, pairs::run(&args)),
         Command::Live(args) => scenario(&args.target, live::run(&args)),
+        Command::Idle(args) => scenario(&args.target, idle::run(&args)),
+        Command::Connects(args) => scenario(&args.target, connects::run(&args)),
+        Command::Writefile(args) => block_on(writefile::run(&args))?.map(|()| ExitCode::SUCCESS),
         Command::Relay(args) => relay::run(&args),
         Command::Restart(args) => scenario(&args.target, restart::run(&args)),
         Command::Drain(args) => scenario(&args.target, drain::run(&args)),
         Command::Table(args) => Ok(say(io::stdout(), &table::run(&args)?, ExitCode::SUCCESS)),
+        Command::Compare(args) => Ok(say(io::stdout(), &compare::run(&args)?, ExitCode::SUCCESS)),
     }
 }
 
-/// Runs a scenario on one thread and keeps its row; a message that went wrong is a failure.
+/// Runs a scenario and keeps its row; a message that went wrong is a failure.
 fn scenario(target: &Target, run: impl Future<Output = Result<Row, BenchError>>) -> Result<ExitCode, BenchError> {
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(BenchError::io("cannot start a runtime"))?;
-    let mut row = runtime.block_on(run)?;
+    let mut row = block_on(run)??;
     row.label = target.label();
     row::append(&target.rows, &row)?;
     if row.faults.is_none() {
@@ -98,6 +110,15 @@ fn scenario(target: &Target, run: impl Future<Output = Result<Row, BenchError>>)
     }
     let text = format!("rewindmq-bench: {}: {}\n", row.scenario, row.faults);
     Ok(say(io::stderr(), &text, ExitCode::FAILURE))
+}
+
+/// Everything runs on one thread.
+fn block_on<T>(run: impl Future<Output = T>) -> Result<T, BenchError> {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(BenchError::io("cannot start a runtime"))?;
+    Ok(runtime.block_on(run))
 }
 
 /// Writes a text; one that cannot be written is a failure.

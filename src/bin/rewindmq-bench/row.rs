@@ -86,6 +86,11 @@ impl Row {
     }
 }
 
+/// Broker CPU time of one delivery, microseconds; 0 if it was too little to be seen.
+pub fn us_per_delivery(row: &Row) -> f64 {
+    row.broker_us_per_message * row.messages as f64 / row.deliveries.max(1) as f64
+}
+
 /// Nothing for each of none: rows without a message are read back and compared, too.
 fn per(amount: f64, of: f64) -> f64 {
     if of > 0.0 { amount / of } else { 0.0 }

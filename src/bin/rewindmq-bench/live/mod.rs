@@ -67,7 +67,7 @@ async fn run_local(args: &Args) -> Result<Row, BenchError> {
     drop(wires);
 
     let messages = messages_each * scenario.shape.publishers() as u64;
-    let mut row = Row::new(scenario.title.to_owned(), messages, &usage, ledger.faults());
+    let mut row = Row::new(title(args), messages, &usage, ledger.faults());
     row.deliveries = messages * scenario.shape.deliveries() as u64;
     row.latency = ledger.latency();
     if scenario.topics > 1 {
@@ -75,6 +75,15 @@ async fn run_local(args: &Args) -> Result<Row, BenchError> {
         row.bytes_each = Some(subscribed_bytes as f64 / subscriptions as f64);
     }
     Ok(row)
+}
+
+/// What was done; under another short name than the scenario's, that is told, too.
+fn title(args: &Args) -> String {
+    let title = args.scenario.title;
+    match args.target.label() {
+        Some(label) if label.key != args.scenario.key => format!("{title}, {}", label.key),
+        _ => title.to_owned(),
+    }
 }
 
 async fn subscribe(args: &Args, ledger: &Rc<Ledger>) -> Result<Vec<Subscriber>, BenchError> {
