@@ -33,11 +33,12 @@ impl Limit {
     }
 }
 
-/// The goals whose rows are there, with their figures.
+/// The goals whose rows are there, with their figures. A row in which a message went wrong has no figure.
 pub fn table(rows: &[Row]) -> String {
+    let rows: Vec<Row> = rows.iter().filter(|row| row.faults.is_none()).cloned().collect();
     let mut lines = vec![["goal", "limit", "figure", ""].map(str::to_owned).to_vec()];
     for goal in &GOALS {
-        let Some(figure) = (goal.figure)(rows).filter(|figure| figure.is_finite() && *figure > 0.0) else {
+        let Some(figure) = (goal.figure)(&rows).filter(|figure| figure.is_finite() && *figure > 0.0) else {
             continue;
         };
         let verdict = if goal.limit.holds(figure) { "met" } else { "NOT MET" };
@@ -170,5 +171,13 @@ mod tests {
         assert!(met.contains("1.20 | met |"), "{met}");
         let not_met = table(&[own, labelled("one-qos0", Side::Relay, 0.9)]);
         assert!(not_met.contains("NOT MET"), "{not_met}");
+    }
+
+    #[test]
+    fn a_row_with_a_lost_message_meets_no_goal() {
+        let mut own = labelled("one-qos0", Side::Rewindmq, 1.0);
+        own.faults.lost = 1;
+        let text = table(&[own, labelled("one-qos0", Side::Relay, 1.0)]);
+        assert!(text.contains("17 of 17 goals not measured"), "{text}");
     }
 }

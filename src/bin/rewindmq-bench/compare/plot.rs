@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 
 use crate::error::BenchError;
+use crate::faults::Faults;
 use crate::label::Side;
 
 #[derive(Deserialize)]
@@ -18,6 +19,8 @@ struct Figure {
     key: Option<String>,
     side: Option<Side>,
     broker_us_per_delivery: f64,
+    #[serde(flatten)]
+    faults: Faults,
 }
 
 /// What stands together: a short name, its words, and a bar for each program.
@@ -37,6 +40,9 @@ pub fn svg(json: &str) -> Result<String, BenchError> {
         let (Some(key), Some(side)) = (&row.key, row.side) else {
             continue;
         };
+        if !row.faults.is_none() {
+            continue;
+        }
         let bar = (side, row.broker_us_per_delivery);
         match groups.iter_mut().find(|group| group.0 == key) {
             Some(group) => group.2.push(bar),

@@ -76,10 +76,27 @@ fn line(rows: &[Row], key: &str) -> Vec<String> {
         [own, floor, peer].map(p50).join(" / "),
         [own, floor, peer].map(p99).join(" / "),
         [own, floor, peer].map(each).join(" / "),
+        faults(&[own, floor, peer]),
     ]
     .into_iter()
     .map(|cell| if cell == "- / - / -" { "-".to_owned() } else { cell })
     .collect()
+}
+
+/// Whose messages went wrong, and how: their figures are worth nothing.
+fn faults(rows: &[Option<&Row>]) -> String {
+    let faulty = rows.iter().flatten().filter(|row| !row.faults.is_none());
+    let told: Vec<String> = faulty
+        .map(|row| {
+            let side = row.label.as_ref().map_or("?", |label| label.side.word());
+            format!("{side}: {}", row.faults)
+        })
+        .collect();
+    if told.is_empty() {
+        "none".to_owned()
+    } else {
+        told.join("; ")
+    }
 }
 
 fn ratio(row: Option<&Row>, base: Option<&Row>, figure: fn(&Row) -> f64) -> String {
@@ -102,7 +119,7 @@ fn cell(figure: Option<f64>, digits: usize) -> String {
     figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.digits$}"))
 }
 
-const HEAD: [&str; 11] = [
+const HEAD: [&str; 12] = [
     "scenario (CPU: broker's us per delivery)",
     "RewindMQ",
     "floor",
@@ -114,4 +131,5 @@ const HEAD: [&str; 11] = [
     "p50 us, each",
     "p99 us, each",
     "B per thing, each",
+    "faults",
 ];

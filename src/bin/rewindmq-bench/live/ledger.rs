@@ -17,6 +17,9 @@ pub struct Ledger {
     batch: u64,
     batches: u64,
     timed: bool,
+    sent: Cell<u64>,
+    deliveries: u64,
+    all: u64,
     due: Cell<u64>,
     finished: Notify,
     /// What went wrong so far.
@@ -61,12 +64,16 @@ impl Ledger {
             ]),
         };
         let publishers = scenario.shape.publishers();
+        let all = messages_each * publishers as u64 * deliveries;
         Self {
             flows: (0..publishers).map(flow).collect(),
             batch,
             batches,
             timed,
-            due: Cell::new(messages_each * publishers as u64 * deliveries),
+            sent: Cell::new(0),
+            deliveries,
+            all,
+            due: Cell::new(all),
             finished: Notify::new(),
             faults: RefCell::default(),
             latencies: RefCell::default(),
@@ -83,8 +90,9 @@ impl Ledger {
         self.flows[publisher].moved.notified().await;
     }
 
-    /// Notes when messages are sent, if it matters.
+    /// Notes that messages are sent, and when, if it matters.
     pub fn sent(&self, publisher: usize, from: u64, to: u64) {
+        self.sent.set(self.sent.get() + to - from);
         if self.timed {
             let now = Instant::now();
             let mut sent_at = self.flows[publisher].sent_at.borrow_mut();
@@ -136,10 +144,25 @@ impl Ledger {
         }
     }
 
-    /// What went wrong, with what never came.
+    /// Whether everything has arrived.
+    pub fn is_complete(&self) -> bool {
+        self.due.get() == 0
+    }
+
+    /// How many deliveries there were.
+    pub fn delivered(&self) -> u64 {
+        self.all - self.due.get()
+    }
+
+    /// How many messages were sent; fewer than wanted, if one that was lost held its publisher up.
+    pub fn messages(&self) -> u64 {
+        self.sent.get()
+    }
+
+    /// What went wrong, with what was sent and never came.
     pub fn faults(&self) -> Faults {
         Faults {
-            lost: self.due.get(),
+            lost: (self.sent.get() * self.deliveries).saturating_sub(self.delivered()),
             ..*self.faults.borrow()
         }
     }

@@ -66,9 +66,8 @@ async fn run_local(args: &Args) -> Result<Row, BenchError> {
     receiving.shutdown().await;
     drop(wires);
 
-    let messages = messages_each * scenario.shape.publishers() as u64;
-    let mut row = Row::new(title(args), messages, &usage, ledger.faults());
-    row.deliveries = messages * scenario.shape.deliveries() as u64;
+    let mut row = Row::new(title(args), ledger.messages(), &usage, ledger.faults());
+    row.deliveries = ledger.delivered();
     row.latency = ledger.latency();
     if scenario.topics > 1 {
         let subscriptions = scenario.topics * scenario.shape.subscribers();
@@ -154,7 +153,7 @@ async fn exchange(
             Some(failed) = receiving.join_next() => failed??,
             () = &mut settled, if !arrived => {
                 arrived = true;
-                if ledger.faults().lost > 0 {
+                if !ledger.is_complete() {
                     break;
                 }
             }

@@ -150,7 +150,8 @@ pub const SCENARIOS: [Scenario; 14] = [
         key: "fan-in",
         title: "fan-in 50 to 1, QoS 0, 64 B, batches",
         shape: Shape::FanIn(50),
-        pace: Pace::Batches(32, 4),
+        // What waits for the one subscriber must stay below the broker's outbox, beyond which it drops QoS 0 as it says.
+        pace: Pace::Batches(16, 4),
         messages: [4_000_000, 400_000, 8_000_000],
         ..PLAIN
     },
@@ -215,12 +216,15 @@ mod tests {
         }
     }
 
+    /// What the broker counts for a message besides its payload, and some room.
+    const OVERHEAD_BYTES: u32 = 200;
+
     #[test]
     fn what_is_on_its_way_fits_the_broker_s_outbox() {
         for scenario in SCENARIOS {
             let (batch, batches) = scenario.pace.on_their_way();
             let publishers_of_one = scenario.shape.publishers().div_ceil(scenario.shape.subscribers()) as u64;
-            let bytes = batch * batches * publishers_of_one * u64::from(scenario.payload + 32);
+            let bytes = batch * batches * publishers_of_one * u64::from(scenario.payload + OVERHEAD_BYTES);
             assert!(scenario.qos > QoS::AtMostOnce || bytes <= 1 << 20, "{}", scenario.key);
         }
     }
