@@ -69,7 +69,7 @@ impl Pace {
             Self::Batches(batch, batches) => (batch, batches),
             Self::Window(window) => (window, 10),
             Self::One => (1, 1),
-            Self::PerSecond(_) => (1, 4_096),
+            Self::PerSecond(_) => (1, 2_048),
         }
     }
 }
