@@ -13,7 +13,7 @@ use super::subscription::{SubscriptionOptions, merged};
 use super::turn::Turn;
 use crate::cursor::Candidate;
 use crate::log::{ChannelKind, Stored};
-use crate::router::{RouteCache, ShareGroup, hash_topic};
+use crate::router::{Prepared, RouteCache, ShareGroup, hash_topic};
 use crate::session::{Delivery, Source, SubscriptionKey};
 use crate::types::{Message, QoS};
 
@@ -84,26 +84,28 @@ struct LiveTarget {
     subscriptions: SmallVec<[SubscriptionOptions; 1]>,
 }
 
-impl Route {
-    fn new(targets: Vec<Target>) -> Self {
-        let mut route = Self::default();
-        for target in targets {
-            match target {
-                Target::Live(outbox, options) => route.add_live(outbox, options),
-                Target::Share(group) => route.shares.push(group),
-                Target::Replay(outbox, key) if outbox.is_connected() => route.replays.push((outbox, key)),
-                Target::Replay(..) => route.absent = true,
-                Target::Group(group) => {
-                    route.holds |= group.is_share();
-                    route.groups.push(group);
-                }
+impl Prepared<Target> for Route {
+    fn add(&mut self, target: &Target) {
+        match target {
+            Target::Live(outbox, options) => self.add_live(outbox, *options),
+            Target::Share(group) => self.shares.push(group.clone()),
+            Target::Replay(outbox, key) if outbox.is_connected() => self.replays.push((outbox.clone(), *key)),
+            Target::Replay(..) => self.absent = true,
+            Target::Group(group) => {
+                self.holds |= group.is_share();
+                self.groups.push(group.clone());
             }
         }
-        route.merge_live();
-        route
     }
 
-    fn add_live(&mut self, outbox: Arc<Outbox>, options: SubscriptionOptions) {
+    fn finish(&mut self) -> usize {
+        self.merge_live();
+        self.live.len() + self.shares.len() + self.replays.len() + self.groups.len()
+    }
+}
+
+impl Route {
+    fn add_live(&mut self, outbox: &Arc<Outbox>, options: SubscriptionOptions) {
         if outbox.durable && options.qos > QoS::AtMostOnce {
             self.holds = true;
             self.full |= outbox.is_over_limit();
@@ -113,7 +115,7 @@ impl Route {
             return;
         }
         self.live.push(LiveTarget {
-            outbox,
+            outbox: outbox.clone(),
             subscriptions: SmallVec::from_buf([options]),
         });
     }
@@ -138,11 +140,6 @@ impl Route {
             }
             same
         });
-    }
-
-    /// How many targets it holds.
-    fn target_count(&self) -> usize {
-        self.live.len() + self.shares.len() + self.replays.len() + self.groups.len()
     }
 
     /// Whether nobody wants the topic.
@@ -227,15 +224,10 @@ impl Broker {
                 cache.clear();
                 *broker = self.instance;
             }
-            let prepare = |targets: Vec<Target>| {
-                let route = Route::new(targets);
-                let count = route.target_count();
-                (route, count)
-            };
             match kept {
                 // The channel's number spares a look at a topic that is cold here.
-                Some(kept) => cache.route_numbered(&self.router, kept.place.channel.0, || message.topic(), prepare),
-                None => cache.route(&self.router, message.topic(), prepare),
+                Some(kept) => cache.route_numbered(&self.router, kept.place.channel.0, || message.topic()),
+                None => cache.route(&self.router, message.topic()),
             }
         })
     }

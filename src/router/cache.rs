@@ -6,6 +6,14 @@ use ahash::AHashMap;
 
 use super::Router;
 
+/// The targets of one topic in the form in which they are kept.
+pub trait Prepared<T>: Default {
+    /// Takes in a target that matches.
+    fn add(&mut self, target: &T);
+    /// All have been taken in. Returns how many are kept.
+    fn finish(&mut self) -> usize;
+}
+
 /// Topic -> targets in the form `C` that the caller prepares; forgets everything when a subscription changes.
 #[derive(Debug)]
 pub struct RouteCache<C> {
@@ -30,19 +38,16 @@ impl<C> Default for RouteCache<C> {
 }
 
 impl<C> RouteCache<C> {
-    /// The targets of a topic, looked up and prepared once. `prepare` also says how many targets it keeps: what is
-    /// kept is bounded by topics and by targets.
-    pub fn route<T: Clone>(
-        &mut self,
-        router: &Router<T>,
-        topic: &str,
-        prepare: impl FnOnce(Vec<T>) -> (C, usize),
-    ) -> Arc<C> {
+    /// The targets of a topic, looked up and prepared once. What is kept is bounded by topics and by targets.
+    pub fn route<T: Clone>(&mut self, router: &Router<T>, topic: &str) -> Arc<C>
+    where
+        C: Prepared<T>,
+    {
         self.follow(router);
         if let Some(route) = self.by_topic.get(topic) {
             return route.clone();
         }
-        let route = self.look_up(router, topic, topic.len(), prepare);
+        let route = self.look_up(router, topic, topic.len());
         if self.by_topic.len() >= MAX_TOPICS {
             self.clear();
         }
@@ -56,17 +61,19 @@ impl<C> RouteCache<C> {
         router: &Router<T>,
         number: u32,
         topic: impl FnOnce() -> &'t str,
-        prepare: impl FnOnce(Vec<T>) -> (C, usize),
-    ) -> Arc<C> {
+    ) -> Arc<C>
+    where
+        C: Prepared<T>,
+    {
         let number = number as usize;
         if number >= MAX_NUMBERS {
-            return self.route(router, topic(), prepare);
+            return self.route(router, topic());
         }
         self.follow(router);
         if let Some(Some(route)) = self.by_number.get(number) {
             return route.clone();
         }
-        let route = self.look_up(router, topic(), 0, prepare);
+        let route = self.look_up(router, topic(), 0);
         if self.by_number.len() <= number {
             self.by_number.resize(number + 1, None);
         }
@@ -89,16 +96,17 @@ impl<C> RouteCache<C> {
         }
     }
 
-    fn look_up<T: Clone>(
-        &mut self,
-        router: &Router<T>,
-        topic: &str,
-        text_bytes: usize,
-        prepare: impl FnOnce(Vec<T>) -> (C, usize),
-    ) -> Arc<C> {
-        let found = router.targets(topic);
-        let nobody = found.is_empty();
-        let (route, targets) = prepare(found);
+    fn look_up<T: Clone>(&mut self, router: &Router<T>, topic: &str, text_bytes: usize) -> Arc<C>
+    where
+        C: Prepared<T>,
+    {
+        let mut nobody = true;
+        let mut route = C::default();
+        router.visit(topic, |target| {
+            nobody = false;
+            route.add(target);
+        });
+        let targets = route.finish();
         let weight = text_bytes + targets * TARGET_WEIGHT;
         if self.weight + weight > MAX_WEIGHT {
             self.clear();
@@ -112,7 +120,7 @@ impl<C> RouteCache<C> {
 }
 
 /// Topics kept by their text; beyond it the cache starts anew.
-const MAX_TOPICS: usize = 16_384;
+const MAX_TOPICS: usize = 131_072;
 /// Topics kept by number; those above are kept by their text.
 const MAX_NUMBERS: usize = 1 << 20;
 /// About as many bytes of topics and targets are kept per worker.

@@ -9,7 +9,7 @@ mod tests;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
-pub use cache::RouteCache;
+pub use cache::{Prepared, RouteCache};
 pub use retained::{Retained, RetainedLimits};
 pub use share::{ShareGroup, hash_topic};
 
@@ -57,14 +57,6 @@ impl<T: Clone> Router<T> {
         let earlier = trie.remove(filter, &subscriber);
         self.generation.fetch_add(1, Ordering::SeqCst);
         earlier
-    }
-
-    /// All targets whose filter matches the topic.
-    pub fn targets(&self, topic: &str) -> Vec<T> {
-        let trie = self.trie.read().unwrap_or_else(PoisonError::into_inner);
-        let mut targets = Vec::new();
-        trie.visit(topic, |_, target| targets.push(target.clone()));
-        targets
     }
 
     /// Makes every cached route be made anew: something that it was made of has changed.

@@ -21,41 +21,49 @@ fn message(topic: &str, payload: &[u8], expiry_secs: Option<u32>) -> Arc<Message
     Arc::new(Message::new(parts, None))
 }
 
+impl Prepared<u8> for Vec<u8> {
+    fn add(&mut self, target: &u8) {
+        self.push(*target);
+    }
+
+    fn finish(&mut self) -> usize {
+        self.len()
+    }
+}
+
 #[test]
 fn cached_route_is_looked_up_again_after_a_change() {
     let router: Router<u8> = Router::default();
-    let mut cache = RouteCache::default();
-    assert_eq!(*cache.route(&router, "a", |targets| (targets, 0)), Vec::<u8>::new());
+    let mut cache: RouteCache<Vec<u8>> = RouteCache::default();
+    assert!(cache.route(&router, "a").is_empty());
     let id = router.new_subscriber_id();
     router.insert(&filter("a"), id, 1);
-    assert_eq!(*cache.route(&router, "a", |targets| (targets, 1)), [1]);
-    assert_eq!(*cache.route(&router, "a", |_| panic!("the route is known")), [1]);
+    let route = cache.route(&router, "a");
+    assert_eq!(*route, [1]);
+    assert!(Arc::ptr_eq(&route, &cache.route(&router, "a")), "the route is known");
+    router.touch();
+    assert!(
+        !Arc::ptr_eq(&route, &cache.route(&router, "a")),
+        "something has changed"
+    );
     router.remove(&filter("a"), id);
-    assert!(cache.route(&router, "a", |targets| (targets, 0)).is_empty());
+    assert!(cache.route(&router, "a").is_empty());
 }
 
 #[test]
 fn numbered_route_is_looked_up_again_after_a_change() {
     let router: Router<u8> = Router::default();
-    let mut cache = RouteCache::default();
+    let mut cache: RouteCache<Vec<u8>> = RouteCache::default();
     let id = router.new_subscriber_id();
-    let found = |targets: Vec<u8>| {
-        let count = targets.len();
-        (targets, count)
-    };
-    assert!(cache.route_numbered(&router, 7, || "a", found).is_empty());
+    assert!(cache.route_numbered(&router, 7, || "a").is_empty());
     router.insert(&filter("a"), id, 1);
-    assert_eq!(*cache.route_numbered(&router, 7, || "a", found), [1]);
-    assert_eq!(
-        *cache.route_numbered(&router, 7, || "a", |_| panic!("the route is known")),
-        [1]
-    );
-    assert!(cache.route_numbered(&router, 8, || "b", found).is_empty());
-    assert_eq!(
-        *cache.route_numbered(&router, u32::MAX, || "a", found),
-        [1],
-        "numbers beyond the bound go by text"
-    );
+    let route = cache.route_numbered(&router, 7, || "a");
+    assert_eq!(*route, [1]);
+    let again = cache.route_numbered(&router, 7, || panic!("the number is known"));
+    assert!(Arc::ptr_eq(&route, &again));
+    assert!(cache.route_numbered(&router, 8, || "b").is_empty());
+    let by_text = cache.route_numbered(&router, u32::MAX, || "a");
+    assert_eq!(*by_text, [1], "numbers beyond the bound go by text");
 }
 
 #[derive(Clone)]

@@ -18,9 +18,16 @@ fn holds(route: &Route) -> [bool; 3] {
     [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce].map(|qos| route.holds(qos))
 }
 
+fn prepared(targets: Vec<Target>) -> Route {
+    let mut route = Route::default();
+    targets.iter().for_each(|target| route.add(target));
+    route.finish();
+    route
+}
+
 #[test]
 fn absent_durable_session_is_no_target_and_the_log_keeps_qos1_and_2_for_it() {
-    let route = Route::new(vec![live(&away(1, true), QoS::AtLeastOnce)]);
+    let route = prepared(vec![live(&away(1, true), QoS::AtLeastOnce)]);
     assert!(route.live.is_empty());
     assert!(!route.is_empty(), "somebody wants it");
     assert_eq!(holds(&route), [false, true, true]);
@@ -28,13 +35,13 @@ fn absent_durable_session_is_no_target_and_the_log_keeps_qos1_and_2_for_it() {
 
 #[test]
 fn connected_durable_session_is_a_target_and_the_log_keeps_it_as_well() {
-    let route = Route::new(vec![live(&outbox(1, true), QoS::ExactlyOnce)]);
+    let route = prepared(vec![live(&outbox(1, true), QoS::ExactlyOnce)]);
     assert_eq!((route.live.len(), holds(&route)), (1, [false, true, true]));
 }
 
 #[test]
 fn nothing_is_kept_for_qos0_nor_for_sessions_that_are_not_durable() {
-    let route = Route::new(vec![
+    let route = prepared(vec![
         live(&away(1, true), QoS::AtMostOnce),
         live(&outbox(2, true), QoS::AtMostOnce),
         live(&outbox(3, false), QoS::ExactlyOnce),
@@ -52,18 +59,18 @@ fn nothing_is_kept_for_qos0_nor_for_sessions_that_are_not_durable() {
 fn absent_replay_subscription_is_no_target() {
     let (here, gone) = (outbox(1, true), away(2, true));
     let replay = |outbox: &Arc<Outbox>| Target::Replay(outbox.clone(), SubscriptionKey(1));
-    let route = Route::new(vec![replay(&gone), replay(&here)]);
+    let route = prepared(vec![replay(&gone), replay(&here)]);
     assert!(route.replays.len() == 1 && Arc::ptr_eq(&route.replays[0].0, &here));
     assert_eq!(holds(&route), [false; 3], "only events are replayed");
-    assert!(!Route::new(vec![replay(&gone)]).is_empty());
-    assert!(Route::new(Vec::new()).is_empty());
+    assert!(!prepared(vec![replay(&gone)]).is_empty());
+    assert!(prepared(Vec::new()).is_empty());
 }
 
 #[test]
 fn publishers_are_refused_for_a_durable_session_that_too_much_waits_for() {
     let full = |outbox: &Arc<Outbox>, qos| {
         outbox.set_over_limit(true);
-        let route = Route::new(vec![live(outbox, qos)]);
+        let route = prepared(vec![live(outbox, qos)]);
         [QoS::AtMostOnce, QoS::AtLeastOnce].map(|qos| route.is_full(qos))
     };
     assert_eq!(full(&away(1, true), QoS::AtLeastOnce), [false, true]);
@@ -74,7 +81,7 @@ fn publishers_are_refused_for_a_durable_session_that_too_much_waits_for() {
 #[test]
 fn overlapping_subscriptions_of_a_session_give_one_copy() {
     let (one, other) = (outbox(1, true), outbox(2, false));
-    let route = Route::new(vec![
+    let route = prepared(vec![
         live(&one, QoS::AtMostOnce),
         live(&other, QoS::AtLeastOnce),
         live(&one, QoS::ExactlyOnce),
