@@ -3,10 +3,17 @@
 use std::cell::RefCell;
 use std::thread::LocalKey;
 
+/// The spare ones of a thread.
+#[allow(
+    clippy::vec_box,
+    reason = "a box goes from hand to hand, what is in it stays where it is"
+)]
+pub(super) type Spares<T> = RefCell<Vec<Box<T>>>;
+
 /// Something that can be passed around; one that is given back must be as good as new.
 pub(super) trait Spare: Default + 'static {
     /// The thread's spare ones.
-    fn spare() -> &'static LocalKey<RefCell<Vec<Box<Self>>>>;
+    fn spare() -> &'static LocalKey<Spares<Self>>;
 }
 
 /// A `T` while it is used, nothing otherwise.

@@ -1,9 +1,8 @@
 //! What one client's turn sends and receives, counted without touching the shared counters for each message.
 
-use std::cell::RefCell;
 use std::thread::LocalKey;
 
-use super::lent::{Lent, Spare};
+use super::lent::{Lent, Spare, Spares};
 use crate::metrics::{DeliveryKind, Metrics};
 use crate::types::QoS;
 
@@ -24,13 +23,13 @@ struct Counts {
 }
 
 impl Spare for Counts {
-    fn spare() -> &'static LocalKey<RefCell<Vec<Box<Self>>>> {
+    fn spare() -> &'static LocalKey<Spares<Self>> {
         &SPARE
     }
 }
 
 thread_local! {
-    static SPARE: RefCell<Vec<Box<Counts>>> = const { RefCell::new(Vec::new()) };
+    static SPARE: Spares<Counts> = const { Spares::new(Vec::new()) };
 }
 
 impl Tally {

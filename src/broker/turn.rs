@@ -1,12 +1,11 @@
 //! Gathers what one turn of work leaves for others, so that each is locked and woken once.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 use std::thread::LocalKey;
 
 use ahash::AHashMap;
 
-use super::lent::{Lent, Spare};
+use super::lent::{Lent, Spare, Spares};
 use super::outbox::{Item, Outbox, Refused};
 use super::{LogTag, Submissions};
 use crate::log::{Command, Submission};
@@ -26,13 +25,13 @@ struct Gathered {
 }
 
 impl Spare for Gathered {
-    fn spare() -> &'static LocalKey<RefCell<Vec<Box<Self>>>> {
+    fn spare() -> &'static LocalKey<Spares<Self>> {
         &SPARE
     }
 }
 
 thread_local! {
-    static SPARE: RefCell<Vec<Box<Gathered>>> = const { RefCell::new(Vec::new()) };
+    static SPARE: Spares<Gathered> = const { Spares::new(Vec::new()) };
 }
 
 /// Items by the session they are for.
