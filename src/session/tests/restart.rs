@@ -148,15 +148,25 @@ fn save_that_was_under_way_when_the_connection_was_lost_lets_nothing_new_out() {
     assert_eq!(written(&mut session), ["PUBLISH q2 #2 t '2'"]);
 }
 
-#[test]
-fn pubrel_on_a_new_connection_gets_pubcomp_when_the_release_under_way_is_done() {
+fn pubrel() -> Packet<'static> {
+    Packet::PubRel(Ack::new(id(7), ReasonCode::Success))
+}
+
+/// A session whose client is back while identifier 7, which it released before, is on its way off the disk.
+fn back_while_releasing() -> Session {
     let mut session = durable(v5());
     session.restore([id(7)], 0);
-    let pubrel = || Packet::PubRel(Ack::new(id(7), ReasonCode::Success));
     assert!(matches!(session.handle_packet(pubrel()), Ok(Action::Release(_))));
     let places = lose(&mut session);
     come_back(&mut session, places);
-    assert!(matches!(session.handle_packet(pubrel()), Ok(Action::None)), "under way");
+    session
+}
+
+#[test]
+fn pubrel_on_a_new_connection_gets_pubcomp_when_the_release_under_way_is_done() {
+    let mut session = back_while_releasing();
+    let again = session.handle_packet(pubrel());
+    assert!(matches!(again, Ok(Action::None)), "under way");
     assert!(written(&mut session).is_empty());
     session.handle_released(id(7), true);
     assert_eq!(written(&mut session), ["PUBCOMP #7"]);
@@ -164,12 +174,7 @@ fn pubrel_on_a_new_connection_gets_pubcomp_when_the_release_under_way_is_done() 
 
 #[test]
 fn release_that_only_an_earlier_connection_asked_for_is_not_answered() {
-    let mut session = durable(v5());
-    session.restore([id(7)], 0);
-    let pubrel = || Packet::PubRel(Ack::new(id(7), ReasonCode::Success));
-    assert!(matches!(session.handle_packet(pubrel()), Ok(Action::Release(_))));
-    let places = lose(&mut session);
-    come_back(&mut session, places);
+    let mut session = back_while_releasing();
     session.handle_released(id(7), true);
     assert!(written(&mut session).is_empty());
     acknowledge(&mut session, Packet::PubRel, 7, 0);
