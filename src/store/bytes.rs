@@ -1,7 +1,7 @@
 //! Numbers and byte strings in rows: big-endian, varints, lengths. Reading never panics and names the row.
 
 use super::{StoreError, Table};
-use crate::types::Position;
+use crate::types::{Position, QoS};
 
 /// Appends a number, seven bits a byte, lowest first.
 pub(crate) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
@@ -28,6 +28,9 @@ pub(crate) fn put_positions(out: &mut Vec<u8>, positions: &[Position]) {
         last = position.0;
     }
 }
+
+/// Where flags have a QoS.
+pub(crate) const QOS_BITS: u8 = 0b11;
 
 /// A row's value, read from the front.
 pub(crate) struct Input<'a> {
@@ -69,6 +72,15 @@ impl<'a> Input<'a> {
 
     pub(crate) fn u8(&mut self) -> Result<u8, StoreError> {
         Ok(self.array::<1>()?[0])
+    }
+
+    /// Flags whose lowest bits are a QoS; any but those of `known` are damage.
+    pub(crate) fn flags(&mut self, known: u8) -> Result<(u8, QoS), StoreError> {
+        let flags = self.u8()?;
+        match QoS::from_bits(flags & QOS_BITS) {
+            Some(qos) if flags & !known == 0 => Ok((flags, qos)),
+            _ => Err(self.corrupt("unknown flags")),
+        }
     }
 
     pub(crate) fn u16(&mut self) -> Result<u16, StoreError> {

@@ -1,8 +1,8 @@
 //! A whole message within a row, its topic too: what is in no log, or must outlive it there.
 
 use super::StoreError;
-use super::bytes::{Input, put_bytes};
-use crate::types::{ClientId, Message, MessageParts, QoS, Timestamp};
+use super::bytes::{Input, QOS_BITS, put_bytes};
+use crate::types::{ClientId, Message, MessageParts, Timestamp};
 
 /// Appends a message.
 pub(crate) fn put_message(out: &mut Vec<u8>, message: &Message) {
@@ -28,11 +28,7 @@ pub(crate) fn put_message(out: &mut Vec<u8>, message: &Message) {
 
 /// Reads a message.
 pub(crate) fn read_message(input: &mut Input<'_>) -> Result<Message, StoreError> {
-    let flags = input.u8()?;
-    let qos = QoS::from_bits(flags & QOS_BITS);
-    let (Some(qos), 0) = (qos, flags & !KNOWN_FLAGS) else {
-        return Err(input.corrupt("unknown flags of a message"));
-    };
+    let (flags, qos) = input.flags(KNOWN_FLAGS)?;
     let received = Timestamp(input.u64()?);
     let expiry_secs = match flags & HAS_EXPIRY {
         0 => None,
@@ -59,7 +55,6 @@ pub(crate) fn read_message(input: &mut Input<'_>) -> Result<Message, StoreError>
 }
 
 /// The flags of a message, in a row of its own and in a record of the log.
-pub(super) const QOS_BITS: u8 = 0b11;
 pub(super) const RETAIN: u8 = 1 << 2;
 pub(super) const HAS_EXPIRY: u8 = 1 << 3;
 pub(super) const HAS_PUBLISHER: u8 = 1 << 4;
@@ -69,6 +64,7 @@ pub(super) const KNOWN_FLAGS: u8 = QOS_BITS | RETAIN | HAS_EXPIRY | HAS_PUBLISHE
 pub(crate) mod tests {
     use super::*;
     use crate::store::Table;
+    use crate::types::QoS;
 
     /// A message that uses everything a message can have.
     pub(crate) fn message(topic: &str) -> Message {

@@ -1,6 +1,6 @@
 //! How far a durable session has come, what is in flight to it, and the row of both. Sends nothing.
 
-use super::bytes::{Input, put_positions, put_varint};
+use super::bytes::{Input, QOS_BITS, put_positions, put_varint};
 use super::message::{put_message, read_message};
 use super::{StoreError, Table, parse_session_key};
 use crate::types::{Message, PacketId, Position, QoS, SessionId};
@@ -155,10 +155,7 @@ impl InFlightRecord {
     }
 
     fn decode(before: &mut Before, input: &mut Input<'_>) -> Result<Self, StoreError> {
-        let flags = input.u8()?;
-        let (Some(qos), 0) = (QoS::from_bits(flags & QOS_BITS), flags & !KNOWN_FLAGS) else {
-            return Err(input.corrupt("unknown flags of a message in flight"));
-        };
+        let (flags, qos) = input.flags(KNOWN_FLAGS)?;
         let step = read_u16(input)?;
         before.packet_id = before.packet_id.wrapping_add(step).wrapping_add(1);
         let Some(packet_id) = PacketId::new(before.packet_id) else {
@@ -195,7 +192,6 @@ fn read_u16(input: &mut Input<'_>) -> Result<u16, StoreError> {
     u16::try_from(input.varint()?).map_err(|_| input.corrupt("a number is out of range"))
 }
 
-const QOS_BITS: u8 = 0b11;
 const RETAIN: u8 = 1 << 2;
 const COMPLETING: u8 = 1 << 3;
 const HAS_IDS: u8 = 1 << 4;

@@ -1,7 +1,7 @@
 //! A record of the log: a message with its place, near its wire form. The topic is the channel's and not in it.
 
-use super::bytes::Input;
-use super::message::{HAS_EXPIRY, HAS_PUBLISHER, KNOWN_FLAGS, QOS_BITS, RETAIN};
+use super::bytes::{Input, QOS_BITS};
+use super::message::{HAS_EXPIRY, HAS_PUBLISHER, KNOWN_FLAGS, RETAIN};
 use super::{ChannelKind, StoreError, Table};
 use crate::types::{ChannelId, ClientId, Message, MessageParts, QoS, Sequence, Timestamp};
 

@@ -1,6 +1,6 @@
 //! What is kept of a durable session's subscription, and its row. Matches nothing.
 
-use super::bytes::{Input, put_bytes, put_varint};
+use super::bytes::{Input, QOS_BITS, put_bytes, put_varint};
 use super::keys::parse_subscription_key;
 use super::{StoreError, Table};
 use crate::types::{Position, QoS, SessionId};
@@ -79,10 +79,7 @@ impl SubscriptionRecord {
             4 => SubscriptionKind::Group,
             _ => return Err(input.corrupt("unknown kind of subscription")),
         };
-        let flags = input.u8()?;
-        let (Some(qos), 0) = (QoS::from_bits(flags & QOS_BITS), flags & !KNOWN_FLAGS) else {
-            return Err(input.corrupt("unknown flags"));
-        };
+        let (flags, qos) = input.flags(KNOWN_FLAGS)?;
         let since = Position(input.varint()?);
         let id = match flags & HAS_ID {
             0 => None,
@@ -109,7 +106,6 @@ impl SubscriptionRecord {
     }
 }
 
-const QOS_BITS: u8 = 0b11;
 const NO_LOCAL: u8 = 1 << 2;
 const RETAIN_AS_PUBLISHED: u8 = 1 << 3;
 const HAS_GROUP: u8 = 1 << 4;
