@@ -159,11 +159,9 @@ impl Client {
         }
     }
 
-    /// The commands that save a durable session; `disconnected` is since when nobody is connected.
-    pub(super) fn session_commands(&self, disconnected: Option<Timestamp>) -> Vec<Command> {
-        let Some(durable) = &self.durable else {
-            return Vec::new();
-        };
+    /// The command that saves a durable session; `disconnected` is since when nobody is connected.
+    pub(super) fn session_command(&self, disconnected: Option<Timestamp>) -> Option<Command> {
+        let durable = self.durable.as_ref()?;
         let record = SessionRecord {
             id: durable.id,
             client_id: self.client_id().to_owned(),
@@ -171,7 +169,7 @@ impl Client {
             created: durable.created,
             disconnected,
         };
-        vec![Command::SaveSession(Box::new(record))]
+        Some(Command::SaveSession(Box::new(record)))
     }
 
     /// The command that brings the will on disk, or takes an earlier one off it, for a durable session.

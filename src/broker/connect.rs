@@ -151,7 +151,7 @@ impl Broker {
         client.session_expiry_secs = self.session_expiry(connect);
         let id = client.session.client_id().clone();
         client.will = connect.will.clone().map(|will| Will::new(will, id));
-        let mut commands = client.session_commands(None);
+        let mut commands = Vec::from_iter(client.session_command(None));
         if !entry.session_present
             && let Some(durable) = &client.durable
         {
@@ -166,9 +166,7 @@ impl Broker {
             self.flush(&mut client.turn);
             return Ok(());
         };
-        for command in commands {
-            client.turn.submit(command, LogTag::None);
-        }
+        client.turn.submit_unawaited(commands);
         let (promise, kept) = Promise::new();
         client.turn.submit(last, LogTag::Connect(promise));
         self.flush(&mut client.turn);

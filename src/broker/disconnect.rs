@@ -3,10 +3,10 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::Broker;
 use super::client::Client;
 use super::outbox::Item;
 use super::turn::Turn;
-use super::{Broker, LogTag};
 use crate::codec::Disconnect;
 use crate::log::Command;
 use crate::metrics::DropReason;
@@ -122,9 +122,7 @@ impl Broker {
         let Some(durable) = &mut client.durable else { return };
         let place = durable.save(&client.session);
         self.save_cursors(client);
-        for submission in client.turn.take_submissions() {
-            turn.submit(submission.command, submission.tag);
-        }
+        turn.take_over(&mut client.turn);
         let Some(durable) = &mut client.durable else { return };
         durable.parked = client.session.unload();
         durable.fall_behind();
@@ -133,15 +131,14 @@ impl Broker {
             durable.has_will = false;
             Command::DeleteWill(durable.id)
         });
-        let session = client.session_commands(Some(now));
-        for command in place
-            .map(|(command, _)| command)
-            .into_iter()
-            .chain(forgotten)
-            .chain(session)
-        {
-            turn.submit(command, LogTag::None);
-        }
+        let session = client.session_command(Some(now));
+        turn.submit_unawaited(
+            place
+                .map(|(command, _)| command)
+                .into_iter()
+                .chain(forgotten)
+                .chain(session),
+        );
     }
 
     /// A delivery with a cursor did not reach the socket: it is to be sent again. A group gives all that its lost member

@@ -32,7 +32,8 @@ pub(super) struct Durable {
     /// The will that is on disk.
     pub has_will: bool,
     pub saved: Saved,
-    measured: Option<Measured>,
+    /// What waited when it was counted last; if it never was, as if all that was ever written did.
+    pub measured: Measured,
 }
 
 /// What is on its way to disk.
@@ -81,7 +82,7 @@ impl Durable {
             behind: true,
             parked: Vec::new(),
             has_will: false,
-            measured: None,
+            measured: Measured::default(),
             saved: Saved {
                 floor: place.floor(),
                 ..Saved::default()
@@ -102,16 +103,6 @@ impl Durable {
     /// and so many others after it were acknowledged.
     pub fn has_room(&self) -> bool {
         self.place.tracked() < MOST_TRACKED
-    }
-
-    /// What waited when it was counted last; if it never was, as if all that was ever written did.
-    pub fn measured(&self) -> Measured {
-        self.measured.unwrap_or_default()
-    }
-
-    /// What waits now.
-    pub fn set_measured(&mut self, measured: Measured) {
-        self.measured = Some(measured);
     }
 
     /// Gives up what is not sent up to a position.

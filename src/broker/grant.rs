@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
+use super::Broker;
 use super::client::{Client, GroupMembership};
 use super::cursors::{CursorKey, Saved};
 use super::group::Group;
@@ -10,7 +11,6 @@ use super::replay::{ReplayCursor, ReplaySubscription};
 use super::route::Target;
 use super::subscribe::{Granted, Refusal, Request};
 use super::subscription::{Subscription, SubscriptionOptions};
-use super::{Broker, LogTag};
 use crate::cursor::Start;
 use crate::log::{Command, Event, LogError, Origin, StartAt, SubscriptionKind};
 use crate::router::SubscriberId;
@@ -102,9 +102,7 @@ impl Broker {
         // Opened first: a refusal leaves the subscription that is there as it is.
         let opened = self.open_cursor(&cursor_key, request, start, &mut deliverable, now)?;
         self.leave(client, &request.path);
-        for command in opened.before {
-            client.turn.submit(command, LogTag::None);
-        }
+        client.turn.submit_unawaited(opened.before);
         let key = client.new_key();
         let cursor = ReplayCursor::new(cursor_key, opened.saved);
         let holder: Weak<ReplayCursor> = Arc::downgrade(&cursor);
@@ -174,9 +172,7 @@ impl Broker {
             .groups
             .join_replay(&cursor_key, &client.outbox, request.reset_cursor, make, &self.router)?
             .ok_or_else(in_use)?;
-        for command in before {
-            client.turn.submit(command, LogTag::None);
-        }
+        client.turn.submit_unawaited(before);
         let key = client.new_key();
         client.groups.push(GroupMembership { key, group, options });
         let subscription = Subscription::new(key, SubscriptionKind::Group, options);

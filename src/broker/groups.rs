@@ -8,6 +8,7 @@ use super::cursors::CursorKey;
 use super::group::Group;
 use super::outbox::{Item, Outbox, Reply};
 use super::route::{Member, Target};
+use super::subscription::SubscriptionPath;
 use crate::router::{Router, ShareGroup, SubscriberId};
 use crate::topic::TopicFilter;
 
@@ -86,26 +87,6 @@ impl Groups {
         }
     }
 
-    /// Leaves a shared subscription with a cursor. `last` is called, while nobody can join, if nobody is left.
-    pub fn leave_kept_share(
-        &self,
-        group: &Arc<Group>,
-        name: &Arc<str>,
-        filter: &TopicFilter,
-        member: SubscriberId,
-        router: &Router<Target>,
-        last: impl FnOnce(&Arc<Group>),
-    ) -> Option<Arc<Outbox>> {
-        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
-        let (wake, left) = group.unsubscribe(member);
-        if left == 0 {
-            router.remove(filter, group.subscriber);
-            shares.remove(&(name.clone(), filter.clone()));
-            last(group);
-        }
-        wake
-    }
-
     /// Joins a group with a cursor; `make` makes and routes it if it is new. `reset` makes it anew, which is possible
     /// only while nobody is subscribed: `Ok(None)` otherwise.
     pub fn join_replay<E>(
@@ -137,21 +118,42 @@ impl Groups {
     }
 
     /// Leaves a group with a cursor. `last` is called, while nobody can join, if nobody is left.
-    pub fn leave_replay(
+    pub fn leave(
         &self,
         group: &Arc<Group>,
-        filter: &TopicFilter,
+        path: &SubscriptionPath,
         member: SubscriberId,
         router: &Router<Target>,
         last: impl FnOnce(&Arc<Group>),
     ) -> Option<Arc<Outbox>> {
+        if group.is_share() {
+            let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+            return leave(group, path, member, router, |group| {
+                if let Some(name) = &path.group {
+                    shares.remove(&(name.clone(), path.filter.clone()));
+                }
+                last(group);
+            });
+        }
         let mut replays = self.replays.lock().unwrap_or_else(PoisonError::into_inner);
-        let (wake, left) = group.unsubscribe(member);
-        if left == 0 {
-            router.remove(filter, group.subscriber);
+        leave(group, path, member, router, |group| {
             replays.remove(group.key());
             last(group);
-        }
-        wake
+        })
     }
+}
+
+fn leave(
+    group: &Arc<Group>,
+    path: &SubscriptionPath,
+    member: SubscriberId,
+    router: &Router<Target>,
+    last: impl FnOnce(&Arc<Group>),
+) -> Option<Arc<Outbox>> {
+    let (wake, left) = group.unsubscribe(member);
+    if left == 0 {
+        router.remove(&path.filter, group.subscriber);
+        last(group);
+    }
+    wake
 }

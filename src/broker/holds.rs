@@ -31,9 +31,7 @@ impl Reader {
             Self::Group(group) => group.upgrade().map(|group| group.floor()),
         }
     }
-}
 
-impl Reader {
     /// Asks a session that is here and has not moved whether it needs to: what is not for it after all, such as its own
     /// messages under No Local, it never acknowledges.
     fn nudge(&self) {

@@ -16,9 +16,7 @@ impl Broker {
         while let Some(due) = self.sessions.next_due(now) {
             self.come_due(due, now, &mut turn);
         }
-        for command in self.cursors.expire(now) {
-            turn.submit(command, LogTag::None);
-        }
+        turn.submit_unawaited(self.cursors.expire(now));
         self.limit_pending(now, &mut turn);
         self.flush(&mut turn);
         self.update_gauges();

@@ -4,13 +4,12 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Broker;
-use super::LogTag;
 use super::client::Client;
 use super::measured::{Measured, Written};
 use super::outbox::{Item, Outbox, Reply};
 use super::plain::Wanted;
 use super::turn::Turn;
+use super::{Broker, LogTag};
 use crate::config::PendingPolicy;
 use crate::log::{Backlog, BacklogLimits, LogError, SubscriptionKind};
 use crate::metrics::DropReason;
@@ -39,8 +38,8 @@ impl Broker {
         self.limit_absent(&limits, turn);
         let mut refuses = false;
         for outbox in self.sessions.each_outbox().iter().filter(|outbox| outbox.durable) {
-            let waits = outbox.is_connected() && (outbox.load() > 0 || !outbox.is_place_idle());
-            if waits || (outbox.is_connected() && outbox.is_over_limit()) {
+            let waits = outbox.load() > 0 || !outbox.is_place_idle() || outbox.is_over_limit();
+            if waits && outbox.is_connected() {
                 outbox.push(&mut vec![Item::Reply(Reply::LimitPending)]);
             }
             refuses |= outbox.is_over_limit();
@@ -75,7 +74,7 @@ impl Broker {
             self.set_over_limit(&client.outbox, false);
             return;
         }
-        if !durable.behind && !self.fits_surely(&durable.measured(), &limits) {
+        if !durable.behind && !self.fits_surely(&durable.measured, &limits) {
             // What is queued is in the log as well, where it can be counted and left out.
             let stays = |delivery: &Delivery| !delivery.source.has_cursor();
             client.blocked.retain(stays);
@@ -95,7 +94,7 @@ impl Broker {
     /// Gives up the oldest of what waits for a session beyond its limits, or has its publishers refused.
     fn try_limit(&self, client: &mut Client, limits: &BacklogLimits) -> Result<(), LogError> {
         let Some(durable) = &client.durable else { return Ok(()) };
-        if self.fits_surely(&durable.measured(), limits) {
+        if self.fits_surely(&durable.measured, limits) {
             self.set_over_limit(&client.outbox, false);
             return Ok(());
         }
@@ -109,7 +108,7 @@ impl Broker {
         let wanted = Wanted::new(client.subscriptions.iter());
         let total = self.written();
         let before = self.reader.backlog(&wanted, after)?;
-        let over = exceeds(&before, limits);
+        let over = !limits.allow(&before);
         let refuse = over && self.config.session.pending_policy == PendingPolicy::Reject;
         self.set_over_limit(&client.outbox, refuse);
         let left = if over && !refuse {
@@ -118,7 +117,7 @@ impl Broker {
             before
         };
         if let Some(durable) = &mut client.durable {
-            durable.set_measured(Measured { total, found: left });
+            durable.measured = Measured { total, found: left };
         }
         Ok(())
     }
@@ -152,13 +151,10 @@ impl Broker {
         let now = self.written();
         let records = measured.found.records + now.records.saturating_sub(measured.total.records);
         let bytes = measured.found.bytes + now.bytes.saturating_sub(measured.total.bytes);
-        let fits = |value: u64, limit: Option<u64>| limit.is_none_or(|limit| value <= limit);
-        let young = match (measured.found.oldest, limits.older_than) {
-            (_, None) => true,
-            (Some(oldest), Some(time)) => oldest >= time,
-            (None, Some(_)) => records == 0,
-        };
-        young && fits(records, limits.max_records) && fits(bytes, limits.max_bytes)
+        // Of what came since, nobody knows how old the oldest is.
+        let oldest = measured.found.oldest.or((records > 0).then_some(Timestamp(0)));
+        let most = Backlog { records, bytes, oldest };
+        limits.allow(&most)
     }
 
     fn written(&self) -> Written {
@@ -185,14 +181,6 @@ impl Broker {
             older_than: session.max_pending_age.map(|age| now.saturating_sub(age)),
         }
     }
-}
-
-fn exceeds(backlog: &Backlog, limits: &BacklogLimits) -> bool {
-    limits.max_records.is_some_and(|most| backlog.records > most)
-        || limits.max_bytes.is_some_and(|most| backlog.bytes > most)
-        || (limits
-            .older_than
-            .is_some_and(|time| backlog.oldest.is_some_and(|oldest| oldest < time)))
 }
 
 /// How long one look at the sessions that are away may take.

@@ -89,9 +89,7 @@ impl Broker {
         durable.scanned_to = reader.next_batch(&self.reader, &durable.place, client_id, &mut durable.buffer)?;
         Ok(())
     }
-}
 
-impl Broker {
     /// Sends the place of a durable session on its way to disk: at once if a packet identifier has to be there soon, with
     /// the next flush otherwise.
     pub(super) fn save_place(&self, client: &mut Client) {

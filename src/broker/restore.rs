@@ -49,9 +49,7 @@ impl Broker {
         for (client, will) in over {
             self.end_session(client, will, now, &mut turn);
         }
-        for command in self.cursors.remove_unused_shares() {
-            turn.submit(command, LogTag::None);
-        }
+        turn.submit_unawaited(self.cursors.remove_unused_shares());
         turn
     }
 
@@ -94,13 +92,9 @@ impl Broker {
         // A client that was connected when the broker ended so suddenly is away since now.
         let since = record.disconnected.unwrap_or(now);
         if record.disconnected.is_none() {
-            for command in client.session_commands(Some(since)) {
-                client.turn.submit(command, LogTag::None);
-            }
+            client.turn.submit_unawaited(client.session_command(Some(since)));
         }
-        for submission in client.turn.take_submissions() {
-            turn.submit(submission.command, submission.tag);
-        }
+        turn.take_over(&mut client.turn);
         let will = found.will.map(|will| Will::restore(will, client_id));
         if record.expiry_secs == 0 {
             return Some((client, will));
@@ -200,9 +194,7 @@ impl Broker {
         };
         match self.join_share(client, &request, &name, subscription.key, now) {
             Ok((_, before, awaited)) => {
-                for command in before.into_iter().chain(awaited) {
-                    client.turn.submit(command, LogTag::None);
-                }
+                client.turn.submit_unawaited(before.into_iter().chain(awaited));
                 true
             }
             Err(_) => false,

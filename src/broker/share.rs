@@ -1,22 +1,21 @@
 //! Shared subscriptions without a start option: live while no member is durable, with a cursor from then on.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
+use super::Broker;
 use super::client::{Client, GroupMembership};
 use super::cursors::CursorKey;
 use super::grant::Opened;
-use super::outbox::Item;
 use super::route::{Member, Target};
 use super::subscribe::{Granted, Refusal, Request};
 use super::subscription::{Subscription, SubscriptionOptions, SubscriptionPath};
-use super::{Broker, LogTag};
+use super::unsubscribe::CursorFate;
 use crate::cursor::Start;
 use crate::log::{Command, Origin, StartRule, SubscriptionKind};
 use crate::router::ShareGroup;
-use crate::session::{Source, SubscriptionKey};
+use crate::session::SubscriptionKey;
 use crate::topic::TopicFilter;
-use crate::types::{Position, QoS, Timestamp};
+use crate::types::{QoS, Timestamp};
 
 impl Broker {
     pub(super) fn subscribe_share(
@@ -32,9 +31,7 @@ impl Broker {
         }
         let key = known.map_or_else(|| client.new_key(), |known| known.key);
         let (options, before, awaited) = self.join_share(client, request, name, key, now)?;
-        for command in before {
-            client.turn.submit(command, LogTag::None);
-        }
+        client.turn.submit_unawaited(before);
         let subscription = Subscription::new(key, SubscriptionKind::Share, options);
         client.subscriptions.insert(request.path.clone(), subscription);
         Ok(Granted {
@@ -92,8 +89,7 @@ impl Broker {
     /// A cursor for what a live group has not handed out; what is in the log may still be on its way to the group.
     fn open_behind(&self, live: &ShareGroup<Member>, key: &CursorKey, now: Timestamp) -> Result<Opened, Refusal> {
         self.check_room(key)?;
-        let handed_out = Position(self.handed_out.load(Ordering::Acquire));
-        let taken_at = live.end().max(handed_out);
+        let taken_at = live.end().max(self.handed_out());
         let origin = Origin {
             taken_at,
             first: taken_at.next(),
@@ -126,9 +122,7 @@ impl Broker {
         let joined = self.join_share(client, &request, name, subscription.key, self.clock.now());
         match joined {
             Ok((_, before, awaited)) => {
-                for command in before.into_iter().chain(awaited) {
-                    client.turn.submit(command, LogTag::None);
-                }
+                client.turn.submit_unawaited(before.into_iter().chain(awaited));
             }
             Err(refusal) => {
                 tracing::error!(group = %name, why = refusal.why, "a member of a shared subscription gets no more messages");
@@ -142,24 +136,12 @@ impl Broker {
         key: SubscriptionKey,
         path: &SubscriptionPath,
     ) -> Option<Command> {
+        if client.groups.iter().any(|membership| membership.key == key) {
+            return self.end_membership(client, key, path, CursorFate::Deleted);
+        }
         let name = path.group.as_ref()?;
         let subscriber = client.outbox.subscriber;
-        let Some(index) = client.groups.iter().position(|membership| membership.key == key) else {
-            self.groups.leave_share(name, &path.filter, subscriber, &self.router);
-            return None;
-        };
-        let group = client.groups.remove(index).group;
-        client
-            .session
-            .forget_in_flight(|source| matches!(source, Source::Group(other, _) if other == key));
-        let mut command = None;
-        let last = |group: &Arc<super::group::Group>| command = self.cursors.remove(group.key());
-        let wake = self
-            .groups
-            .leave_kept_share(&group, name, &path.filter, subscriber, &self.router, last);
-        if let Some(outbox) = wake {
-            client.turn.push(&outbox, Item::Wake);
-        }
-        command
+        self.groups.leave_share(name, &path.filter, subscriber, &self.router);
+        None
     }
 }

@@ -57,6 +57,20 @@ impl Turn {
         self.gathered.take().submissions.push(Submission { command, tag });
     }
 
+    /// Leaves commands for the log that nobody waits for.
+    pub fn submit_unawaited(&mut self, commands: impl IntoIterator<Item = Command>) {
+        for command in commands {
+            self.submit(command, LogTag::None);
+        }
+    }
+
+    /// Leaves what another turn has left for the log, behind what is left already.
+    pub fn take_over(&mut self, other: &mut Self) {
+        for Submission { command, tag } in other.take_submissions() {
+            self.submit(command, tag);
+        }
+    }
+
     /// The commands for the log; the caller hands them over.
     pub fn take_submissions(&mut self) -> Submissions {
         let gathered = self.gathered.used();

@@ -1,7 +1,10 @@
 //! UNSUBSCRIBE, and every other way in which a subscription ends.
 
+use std::sync::Arc;
+
 use super::ack::AwaitedAck;
 use super::client::Client;
+use super::group::Group;
 use super::outbox::Item;
 use super::subscription::{Subscription, SubscriptionPath};
 use super::{Broker, LogTag};
@@ -9,7 +12,7 @@ use crate::codec::Unsubscribe;
 use crate::cursor::keep_cursor;
 use crate::log::{Command, SubscriptionKind};
 use crate::session::{Source, SubscriptionKey};
-use crate::topic::{SubscriptionFilter, TopicFilter};
+use crate::topic::SubscriptionFilter;
 use crate::types::ReasonCode;
 
 /// What happens to the cursor of a subscription that ends.
@@ -74,9 +77,7 @@ impl Broker {
         let command = self.end_subscription(client, path, subscription, CursorFate::Kept);
         let id = client.durable_id();
         let row = id.map(|id| Command::DeleteSubscription(id, subscription.key.0));
-        for command in command.into_iter().chain(row) {
-            client.turn.submit(command, LogTag::None);
-        }
+        client.turn.submit_unawaited(command.into_iter().chain(row));
     }
 
     /// Ends all subscriptions of a session that is over.
@@ -115,7 +116,7 @@ impl Broker {
                 self.router.remove(&path.filter, subscriber);
                 self.end_replay(client, subscription.key, fate)
             }
-            SubscriptionKind::Group => self.end_membership(client, subscription.key, &path.filter, fate),
+            SubscriptionKind::Group => self.end_membership(client, subscription.key, path, fate),
         }
     }
 
@@ -130,11 +131,12 @@ impl Broker {
         }
     }
 
+    /// Leaves a group with a cursor.
     pub(super) fn end_membership(
         &self,
         client: &mut Client,
         key: SubscriptionKey,
-        filter: &TopicFilter,
+        path: &SubscriptionPath,
         fate: CursorFate,
     ) -> Option<Command> {
         let index = client.groups.iter().position(|membership| membership.key == key)?;
@@ -144,14 +146,13 @@ impl Broker {
             .forget_in_flight(|source| matches!(source, Source::Group(other, _) if other == key));
         let mut command = None;
         let subscriber = client.outbox.subscriber;
-        let wake = self
-            .groups
-            .leave_replay(&group, filter, subscriber, &self.router, |group| {
-                command = match fate {
-                    CursorFate::Kept => self.cursors.put_back(group.key(), group.record(), self.clock.now()),
-                    CursorFate::Deleted => self.cursors.remove(group.key()),
-                };
-            });
+        let last = |group: &Arc<Group>| {
+            command = match fate {
+                CursorFate::Kept => self.cursors.put_back(group.key(), group.record(), self.clock.now()),
+                CursorFate::Deleted => self.cursors.remove(group.key()),
+            };
+        };
+        let wake = self.groups.leave(&group, path, subscriber, &self.router, last);
         if let Some(outbox) = wake {
             client.turn.push(&outbox, Item::Wake);
         }

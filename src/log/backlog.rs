@@ -35,7 +35,13 @@ pub struct BacklogLimits {
 }
 
 impl BacklogLimits {
-    fn allow(&self, backlog: &Backlog) -> bool {
+    /// Whether no more waits than may.
+    pub fn allow(&self, backlog: &Backlog) -> bool {
+        let too_old = |time| backlog.oldest.is_some_and(|oldest| oldest < time);
+        self.allow_size(backlog) && !self.older_than.is_some_and(too_old)
+    }
+
+    fn allow_size(&self, backlog: &Backlog) -> bool {
         self.max_records.is_none_or(|most| backlog.records <= most)
             && self.max_bytes.is_none_or(|most| backlog.bytes <= most)
     }
@@ -75,7 +81,7 @@ impl LogReader {
             low = low.max(self.last_before(time, watermark)?);
             backlog = self.count_behind(ids, low)?;
         }
-        if most.allow(&backlog) || low >= watermark {
+        if most.allow_size(&backlog) || low >= watermark {
             return Ok(low);
         }
         let span = watermark.0 - low.0;
@@ -109,7 +115,7 @@ impl LogReader {
                     if selection.contains(RecordHead::decode(key, value)?.channel) {
                         backlog.records = backlog.records.saturating_sub(1);
                         backlog.bytes = backlog.bytes.saturating_sub(value.len() as u64);
-                        found = most.allow(&backlog);
+                        found = most.allow_size(&backlog);
                     }
                     rows += 1;
                     if found || rows == RECORDS_PER_SNAPSHOT {
@@ -137,7 +143,7 @@ impl LogReader {
         } = range;
         while low.next() < high {
             let middle = Position(low.0 + (high.0 - low.0) / 2);
-            match most.allow(&self.count_behind(ids, middle)?) {
+            match most.allow_size(&self.count_behind(ids, middle)?) {
                 true => high = middle,
                 false => low = middle,
             }

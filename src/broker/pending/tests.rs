@@ -84,9 +84,9 @@ fn backlog_exceeds_any_one_limit() {
         max_bytes: Some(70),
         older_than: Some(Timestamp(9)),
     };
-    assert!(!exceeds(&found(5, 70, Some(9)), &limits));
+    assert!(limits.allow(&found(5, 70, Some(9))));
     for backlog in [found(6, 0, None), found(0, 71, None), found(0, 0, Some(8))] {
-        assert!(exceeds(&backlog, &limits), "{backlog:?}");
-        assert!(!exceeds(&backlog, &NONE));
+        assert!(!limits.allow(&backlog), "{backlog:?}");
+        assert!(NONE.allow(&backlog));
     }
 }
