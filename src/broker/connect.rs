@@ -87,6 +87,7 @@ impl Broker {
             return Err(Refused::new(ReasonCode::ServerUnavailable, RefusalReason::Store, why));
         }
         client.session.resume(options);
+        client.outbox.set_version(options.version);
         client.outbox.begin_connection();
         self.router.touch();
         // Whatever passed the session by before the router knew is in the log by now.
@@ -128,6 +129,7 @@ impl Broker {
             // Who waits for the session that was there is to look again.
             discarded.released().notify_waiters();
         }
+        outbox.set_version(options.version);
         let mut client = new_client(Session::new(client_id.clone(), options), outbox.clone());
         client.turn = turn;
         if outbox.durable {

@@ -94,7 +94,8 @@ impl Broker {
         let mut unsent = std::mem::take(&mut client.blocked);
         unsent.append(&mut client.waiting);
         // What has a cursor is read from the log again.
-        unsent.retain(|delivery| delivery.qos != QoS::AtMostOnce && !delivery.source.has_cursor());
+        unsent.drop_with_cursor();
+        unsent.retain(|queued| queued.qos() != QoS::AtMostOnce);
         client.outbox.put_back(unsent);
         client.outbox.fall_behind();
         if client.durable.is_some() {

@@ -18,8 +18,27 @@ pub enum Next {
 }
 
 impl Broker {
-    /// Handles one packet. An error ends the connection.
-    pub fn handle_packet(&self, client: &mut Client, packet: Packet<'_>, now: Timestamp) -> Result<Next, Fault> {
+    /// Handles one packet, which stood in these bytes. An error ends the connection.
+    #[inline]
+    pub fn handle_packet(
+        &self,
+        client: &mut Client,
+        packet: Packet<'_>,
+        wire: &[u8],
+        now: Timestamp,
+    ) -> Result<Next, Fault> {
+        let done = match &packet {
+            Packet::Publish(publish) => self.publish_straight(client, publish, wire),
+            Packet::PubAck(ack) => client.session.handle_passing_puback(ack.packet_id),
+            _ => false,
+        };
+        if done {
+            return Ok(Next::Continue);
+        }
+        self.handle_any(client, packet, now)
+    }
+
+    fn handle_any(&self, client: &mut Client, packet: Packet<'_>, now: Timestamp) -> Result<Next, Fault> {
         match client.session.handle_packet(packet)? {
             Action::None => {}
             Action::Publish(incoming) => self.publish(client, incoming, now)?,

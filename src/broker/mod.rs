@@ -1,6 +1,7 @@
 //! The only place that knows sessions, router and log: publish, subscribe, deliver, expire. Knows no socket.
 
 mod ack;
+mod batches;
 mod client;
 mod connect;
 mod cursors;
@@ -16,6 +17,7 @@ mod holds;
 mod housekeeping;
 mod lane;
 mod lent;
+mod live_target;
 mod measured;
 mod outbox;
 mod pending;
@@ -23,12 +25,14 @@ mod place;
 mod plain;
 mod promise;
 mod publish;
+mod queue;
 mod replay;
 mod restore;
 mod route;
 mod rules;
 mod sessions;
 mod share;
+mod straight;
 mod subscribe;
 mod subscription;
 mod tally;
@@ -37,6 +41,7 @@ mod testing;
 mod turn;
 mod unsubscribe;
 mod unwritten;
+mod waiting;
 mod will;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

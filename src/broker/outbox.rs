@@ -8,10 +8,12 @@ use ahash::AHashMap;
 use tokio::sync::Notify;
 
 use super::lane::{Lane, LaneItem, Tail};
+use super::queue::{Queue, Queued};
+use crate::codec::{Run, RunBuilder};
 use crate::router::SubscriberId;
 use crate::session::{Delivery, Fault, PublishOutcome, PublishToken, Source, SubscriptionKey};
 use crate::topic::TopicFilter;
-use crate::types::{ClientId, PacketId, Position, QoS};
+use crate::types::{ClientId, PacketId, Position, QoS, Version};
 
 /// The mailbox of one session.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub struct Outbox {
     pub durable: bool,
     limits: OutboxLimits,
     connected: AtomicBool,
+    /// Whether its client speaks MQTT 5.
+    is_v5: AtomicBool,
     /// A durable session needs no record of its plain subscriptions up to here.
     floor: AtomicU64,
     /// More waits for a durable session than may, and the publishers are to be told.
@@ -47,8 +51,7 @@ pub struct OutboxLimits {
 
 #[derive(Debug, Default)]
 struct Inner {
-    live: VecDeque<Delivery>,
-    live_bytes: usize,
+    live: Queue,
     lanes: AHashMap<SubscriptionKey, Lane>,
     /// The plain subscriptions of a durable session.
     place: Option<Tail>,
@@ -81,6 +84,10 @@ pub enum Reply {
 pub enum Item {
     /// A message for a plain or shared subscription.
     Live(Delivery),
+    /// Packets for a plain subscription, gathered for this session alone.
+    Packets(RunBuilder),
+    /// Packets for a plain subscription that others get as well.
+    Run(Run),
     /// A message for a replay subscription.
     Lane(SubscriptionKey, LaneItem),
     /// The end of something that the session asked for.
@@ -104,7 +111,7 @@ pub struct Refused {
 #[derive(Debug, Default)]
 pub struct Taken {
     /// Messages for plain subscriptions.
-    pub live: VecDeque<Delivery>,
+    pub live: Queue,
     /// Ends of requests.
     pub replies: Vec<Reply>,
     /// The order to end the connection.
@@ -124,6 +131,7 @@ impl Outbox {
             durable,
             limits,
             connected: AtomicBool::new(true),
+            is_v5: AtomicBool::new(true),
             floor: AtomicU64::new(0),
             over_limit: AtomicBool::new(false),
             load: AtomicUsize::new(0),
@@ -141,6 +149,20 @@ impl Outbox {
     /// Tells others whether the session has a connection.
     pub fn set_connected(&self, connected: bool) {
         self.connected.store(connected, Ordering::Release);
+    }
+
+    /// The protocol version that packets for the session are best encoded in: that of its last connection.
+    pub fn version(&self) -> Version {
+        if self.is_v5.load(Ordering::Relaxed) {
+            Version::V5
+        } else {
+            Version::V3
+        }
+    }
+
+    /// Tells others the protocol version of the session's connection.
+    pub fn set_version(&self, version: Version) {
+        self.is_v5.store(version == Version::V5, Ordering::Relaxed);
     }
 
     /// Up to where a durable session needs no record any more.
@@ -180,6 +202,11 @@ impl Outbox {
         for item in items.drain(..) {
             match item {
                 Item::Live(delivery) => inner.push_live(delivery, self, &mut refused),
+                Item::Packets(packets) => {
+                    let run = packets.finish(!inner.live.is_empty());
+                    inner.push_run(run, self, &mut refused);
+                }
+                Item::Run(run) => inner.push_run(run, self, &mut refused),
                 Item::Lane(key, item) => inner.push_lane(key, item, self.limits.max_bytes, &mut refused),
                 Item::Reply(reply) => inner.replies.push(reply),
                 Item::Wake => {}
@@ -217,10 +244,9 @@ impl Outbox {
             };
         }
         let live = if with_live {
-            inner.live_bytes = 0;
             std::mem::take(&mut inner.live)
         } else {
-            VecDeque::new()
+            Queue::default()
         };
         Taken {
             live,
@@ -237,12 +263,10 @@ impl Outbox {
     }
 
     /// Puts messages back that the connection could not send, before newer ones.
-    pub fn put_back(&self, deliveries: VecDeque<Delivery>) {
+    pub fn put_back(&self, mut unsent: Queue) {
         let mut inner = self.lock();
-        for delivery in deliveries.into_iter().rev() {
-            inner.live_bytes += delivery.cost();
-            inner.live.push_front(delivery);
-        }
+        unsent.append(&mut inner.live);
+        inner.live = unsent;
     }
 
     /// Waits until something was put in.
@@ -280,8 +304,7 @@ impl Outbox {
     /// Whether a durable session follows what arrives and has taken out all of it.
     pub fn is_place_idle(&self) -> bool {
         let inner = self.lock();
-        let queued = inner.live.iter().any(|delivery| delivery.source.has_cursor());
-        !queued && inner.place.as_ref().is_some_and(|tail| !tail.is_behind())
+        !inner.live.has_cursor() && inner.place.as_ref().is_some_and(|tail| !tail.is_behind())
     }
 
     /// A durable session has everything up to `read_to`: if that is all there is, what comes from now on is queued.
@@ -345,15 +368,14 @@ impl Inner {
     fn place_falls_behind(&mut self) {
         if let Some(tail) = &mut self.place {
             tail.fall_behind();
-            self.live.retain(|delivery| !delivery.source.has_cursor());
-            self.live_bytes = self.live.iter().map(Delivery::cost).sum();
+            self.live.drop_with_cursor();
         }
     }
 
     fn push_live(&mut self, delivery: Delivery, outbox: &Outbox, refused: &mut Refused) {
         let limits = &outbox.limits;
         if let Source::Session(position) = delivery.source {
-            let full = self.live.len() >= limits.max_messages || self.live_bytes >= limits.max_bytes;
+            let full = self.live.len() >= limits.max_messages || self.live.bytes() >= limits.max_bytes;
             let Some(tail) = &mut self.place else { return };
             tail.note(position);
             if full || tail.is_behind() {
@@ -366,16 +388,41 @@ impl Inner {
                 refused.absent += 1;
                 return;
             }
-            if self.live_bytes >= limits.qos0_bytes {
+            if self.live.bytes() >= limits.qos0_bytes {
                 refused.slow += 1;
                 return;
             }
-        } else if self.live.len() >= limits.max_messages || self.live_bytes >= limits.max_bytes {
+        } else if self.live.len() >= limits.max_messages || self.live.bytes() >= limits.max_bytes {
             refused.full += 1;
             return;
         }
-        self.live_bytes += delivery.cost();
         self.live.push_back(delivery);
+    }
+
+    fn push_run(&mut self, mut run: Run, outbox: &Outbox, refused: &mut Refused) {
+        let limits = &outbox.limits;
+        let packets = run.packets();
+        if run.qos() == QoS::AtMostOnce {
+            if !outbox.is_connected() {
+                refused.absent += packets as u64;
+                return;
+            }
+            if self.live.bytes() >= limits.qos0_bytes {
+                refused.slow += packets as u64;
+                return;
+            }
+        } else {
+            debug_assert!(!outbox.durable, "what a durable session must not lose is in the log");
+            let has_bytes = self.live.bytes() < limits.max_bytes;
+            let room = limits.max_messages.saturating_sub(self.live.len());
+            let kept = if has_bytes { room.min(packets) } else { 0 };
+            if kept < packets {
+                refused.full += run.truncate(kept) as u64;
+            }
+        }
+        if run.packets() > 0 {
+            self.live.push_back(Queued::Run(run));
+        }
     }
 
     fn push_lane(&mut self, key: SubscriptionKey, item: LaneItem, max_bytes: usize, refused: &mut Refused) {

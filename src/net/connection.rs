@@ -1,6 +1,5 @@
 //! The life of one connection: CONNECT, then turns of read, handle, deliver, write; then its end.
 
-use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -9,12 +8,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, Sleep};
 
-use super::spare;
 use crate::broker::{Broker, Cause, Client, Next, Pumped, Refused};
-use crate::codec::{self, ConnAck, Connect, DecodeLimits, Disconnect, Packet};
+use crate::codec::{self, ConnAck, Connect, DecodeLimits, Disconnect, Packet, spare};
 use crate::metrics::RefusalReason;
 use crate::session::Fault;
 use crate::types::{ReasonCode, Version};
@@ -228,6 +226,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         // Its packets wait because it was slow to read; that it reads shows that it lives.
                         keep_alive.packet_came();
                     }
+                    if client.output().is_empty() {
+                        spare::give_back(std::mem::take(client.output()));
+                    }
                     self.broker.wrote(client, bytes);
                 }
                 Event::Woken => {}
@@ -245,25 +246,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Handles every packet that is there in full.
     fn handle_input(&mut self, client: &mut Client) -> Result<Option<End>, Fault> {
         let now = self.broker.clock().now();
-        let input = std::mem::take(&mut self.input);
+        let mut input = std::mem::take(&mut self.input);
         let (mut used, mut packets) = (0, 0);
         while client.takes_input() {
             let decoded = codec::decode(&input[used..], Some(client.version()), &self.limits);
             let Some((packet, len)) = decoded.map_err(|fault| self.protocol_fault(&fault))? else {
                 break;
             };
+            let wire = &input[used..used + len];
             used += len;
             packets += 1;
-            if let Next::End(cause) = self.broker.handle_packet(client, packet, now)? {
+            if let Next::End(cause) = self.broker.handle_packet(client, packet, wire, now)? {
                 self.broker.end_turn(client);
                 return Ok(Some(End::Client(cause)));
             }
         }
         self.broker.metrics().packets_received.increment(packets);
-        if used < input.len() {
-            self.input = input;
-            self.input.advance(used);
-        }
+        input.advance(used);
+        leave_rest(input, &mut self.input);
         Ok(None)
     }
 
@@ -392,19 +392,43 @@ impl KeepAlive {
     }
 }
 
-/// Reads what is there, through the worker's own buffer, so that an idle connection holds none. 0: closed.
+/// Reads what is there behind what is left of the input. An idle connection holds no buffer, only such a rest. 0: closed.
 fn poll_read<S: AsyncRead + Unpin>(stream: &mut S, input: &mut BytesMut, cx: &mut Context<'_>) -> Poll<usize> {
-    SCRATCH.with_borrow_mut(|scratch| {
-        let mut buffer = ReadBuf::new(scratch);
-        match Pin::new(stream).poll_read(cx, &mut buffer) {
-            Poll::Ready(Ok(())) => {
-                input.extend_from_slice(buffer.filled());
-                Poll::Ready(buffer.filled().len())
-            }
-            Poll::Ready(Err(_)) => Poll::Ready(0),
-            Poll::Pending => Poll::Pending,
+    let mut buffer = if input.len() < READ_BYTES / 4 {
+        let mut buffer = BytesMut::new();
+        spare::borrow(&mut buffer);
+        buffer.reserve(READ_BYTES);
+        buffer.extend_from_slice(input);
+        buffer
+    } else {
+        let mut buffer = std::mem::take(input);
+        buffer.reserve(READ_BYTES);
+        buffer
+    };
+    let read = pin!(stream.take(READ_BYTES as u64).read_buf(&mut buffer)).poll(cx);
+    match read {
+        Poll::Ready(Ok(bytes)) => {
+            *input = buffer;
+            Poll::Ready(bytes)
         }
-    })
+        Poll::Ready(Err(_)) => Poll::Ready(0),
+        Poll::Pending => {
+            leave_rest(buffer, input);
+            Poll::Pending
+        }
+    }
+}
+
+/// Leaves the bytes of a buffer in the input; if they are few, the buffer goes to others.
+fn leave_rest(buffer: BytesMut, input: &mut BytesMut) {
+    if buffer.len() < READ_BYTES / 4 {
+        if input.len() != buffer.len() {
+            *input = BytesMut::from(&buffer[..]);
+        }
+        spare::give_back(buffer);
+    } else {
+        *input = buffer;
+    }
 }
 
 /// The answer to a CONNECT that is none, where one is due (section 3.1.4).
@@ -427,10 +451,6 @@ fn refuse_connect(fault: &codec::DecodeError) -> Refusal {
         reason,
         what: fault.to_string(),
     }
-}
-
-thread_local! {
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
 }
 
 /// What one read takes at most.

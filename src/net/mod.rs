@@ -2,6 +2,5 @@
 
 mod connection;
 mod listener;
-mod spare;
 
 pub use listener::{ListenError, Listener};

@@ -104,6 +104,11 @@ impl Inbound {
         self.unacknowledged_qos1 + self.received.len()
     }
 
+    /// Whether nothing waits for its outcome, for PUBREL, or for the disk.
+    pub fn is_idle(&self) -> bool {
+        self.acks.is_empty() && self.received.is_empty()
+    }
+
     /// Whether a QoS 2 message holds this packet identifier.
     pub fn holds(&self, packet_id: PacketId) -> bool {
         self.received.contains_key(&packet_id)

@@ -6,8 +6,10 @@ mod fault;
 mod inbound;
 mod link;
 mod outbound;
+mod packet_ids;
 mod place;
 mod receive;
+mod run;
 mod send;
 #[cfg(test)]
 mod tests;
@@ -26,6 +28,7 @@ use outbound::Outbound;
 pub use place::InFlightPlace;
 use place::Saving;
 pub use receive::{Action, Incoming, IncomingTopic};
+pub use run::RunSent;
 pub use send::{DropReason, Sent};
 
 /// One client's session: what MQTT says outlives a connection, and the connection's own state while there is one.
@@ -87,6 +90,7 @@ impl Session {
     pub fn connection_lost(&mut self) {
         self.out = BytesMut::new();
         self.inbound.connection_lost();
+        self.outbound.forget_passing();
         self.outbound.forget(|source| matches!(source, Source::Group(..)));
         if let Some(saving) = &mut self.saving {
             saving.connection_lost();

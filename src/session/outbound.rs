@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 
 use ahash::AHashMap;
 
+use super::packet_ids::PacketIds;
 use super::{Delivery, InFlightPlace, Source};
 use crate::types::{PacketId, Position, QoS};
 
@@ -36,6 +37,8 @@ pub(super) struct InFlight {
 #[derive(Debug, Default)]
 pub(super) struct Outbound {
     in_flight: AHashMap<PacketId, InFlight>,
+    /// QoS 1 messages of this connection that are never sent again: PUBACK is awaited, nothing is kept.
+    passing: PacketIds,
     last_packet_id: u16,
     next_order: u64,
     resend: VecDeque<PacketId>,
@@ -43,18 +46,18 @@ pub(super) struct Outbound {
 
 impl Outbound {
     pub fn len(&self) -> usize {
-        self.in_flight.len()
+        self.in_flight.len() + self.passing.len()
     }
 
     /// A packet identifier that is not in use [MQTT-2.2.1-3]; `None` when all 65,535 are.
     pub fn free_packet_id(&mut self) -> Option<PacketId> {
-        if self.in_flight.len() >= usize::from(u16::MAX) {
+        if self.len() >= usize::from(u16::MAX) {
             return None;
         }
         loop {
             self.last_packet_id = self.last_packet_id.wrapping_add(1);
             match PacketId::new(self.last_packet_id) {
-                Some(id) if !self.in_flight.contains_key(&id) => return Some(id),
+                Some(id) if !self.in_flight.contains_key(&id) && !self.passing.contains(id) => return Some(id),
                 _ => {}
             }
         }
@@ -77,6 +80,21 @@ impl Outbound {
         };
         let earlier = self.in_flight.insert(packet_id, entry);
         debug_assert!(earlier.is_none(), "a packet identifier is used once at a time");
+    }
+
+    /// A QoS 1 message goes out that is not sent again whatever happens: its session ends with the connection.
+    pub fn insert_passing(&mut self, packet_id: PacketId) {
+        self.passing.insert(packet_id);
+    }
+
+    /// Takes such a message out. Returns whether it was there.
+    pub fn remove_passing(&mut self, packet_id: PacketId) -> bool {
+        self.passing.remove(packet_id)
+    }
+
+    /// Forgets such messages.
+    pub fn forget_passing(&mut self) {
+        self.passing.clear();
     }
 
     /// The packet identifier that was given out last.
@@ -191,7 +209,8 @@ impl Outbound {
 
     /// How many messages in flight come from such a source.
     pub fn count(&self, such: impl Fn(Source) -> bool) -> usize {
-        self.in_flight.values().filter(|entry| such(entry.source)).count()
+        let passing = if such(Source::Live) { self.passing.len() } else { 0 };
+        self.in_flight.values().filter(|entry| such(entry.source)).count() + passing
     }
 
     /// Forgets what `gone` names; for groups, whose messages go to other members when the connection is lost.

@@ -197,6 +197,9 @@ impl Session {
     }
 
     fn handle_puback(&mut self, ack: &Ack) -> Action<'static> {
+        if self.handle_passing_puback(ack.packet_id) {
+            return Action::None;
+        }
         match self.outbound.remove_at(ack.packet_id, Stage::Acknowledge) {
             Some(done) => self.finished(&done),
             None => Action::None,

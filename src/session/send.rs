@@ -174,7 +174,9 @@ impl Session {
                 redelivered: place.redelivered,
             });
         let mut wire = codec::Delivery {
-            message,
+            topic: message.topic_bytes(),
+            properties: message.properties(),
+            payload: message.payload(),
             dup,
             qos: delivery.qos,
             retain: delivery.retain,

@@ -1,0 +1,71 @@
+//! A session with the plain subscriptions of it that one topic matches.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::outbox::Outbox;
+use super::subscription::{SubscriptionOptions, merged};
+use crate::router::SubscriberId;
+use crate::session::{Delivery, SubscriptionIds};
+use crate::types::{Message, QoS, Version};
+
+/// One session.
+#[derive(Debug)]
+pub(super) struct LiveTarget {
+    pub outbox: Arc<Outbox>,
+    subscriptions: SmallVec<[SubscriptionOptions; 1]>,
+    /// What they come to.
+    pub granted: Granted,
+    /// Whether one of them asks for No Local.
+    pub no_local: bool,
+    /// The number of the kind of packets it gets, where many get them.
+    pub kind: usize,
+}
+
+/// What makes the packets of one message differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Granted {
+    /// The version they are encoded in.
+    pub version: Version,
+    /// The highest granted QoS.
+    pub qos: QoS,
+    /// The identifiers of the subscriptions.
+    pub ids: SubscriptionIds,
+}
+
+impl LiveTarget {
+    /// A session with one subscription.
+    pub fn new(outbox: &Arc<Outbox>, options: SubscriptionOptions) -> Self {
+        Self {
+            outbox: outbox.clone(),
+            subscriptions: SmallVec::from_buf([options]),
+            granted: Granted {
+                version: outbox.version(),
+                qos: options.qos,
+                ids: options.id.into_iter().collect(),
+            },
+            no_local: options.no_local,
+            kind: 0,
+        }
+    }
+
+    /// Adds subscriptions of the same session.
+    pub fn merge(&mut self, other: &mut Self) {
+        self.subscriptions.append(&mut other.subscriptions);
+        self.granted.qos = self.granted.qos.max(other.granted.qos);
+        self.granted.ids.append(&mut other.granted.ids);
+        self.no_local |= other.no_local;
+    }
+
+    /// The delivery for this session.
+    pub fn delivery(&self, message: &Arc<Message>) -> Option<Delivery> {
+        let own = message.publisher() == Some(&self.outbox.client_id);
+        merged(self.subscriptions.iter(), message, own)
+    }
+
+    /// Whether No Local may keep a message of this session from it [MQTT-3.8.3-3].
+    pub fn may_avoid(&self, from: SubscriberId) -> bool {
+        self.no_local && self.outbox.subscriber == from
+    }
+}
