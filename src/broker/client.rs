@@ -1,8 +1,8 @@
 //! One client as its connection's task holds it: the session, its subscriptions, its mailbox. Nobody else touches it.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use ahash::AHashMap;
 use bytes::BytesMut;
 
 use super::OUTPUT_LIMIT;
@@ -21,7 +21,7 @@ use crate::codec::Packet;
 use crate::log::{Command, SessionRecord, SubscriptionKind, SubscriptionRecord};
 use crate::session::{Delivery, Session, Source, SubscriptionKey};
 use crate::topic::TopicFilter;
-use crate::types::{Position, SessionId, Timestamp, Version};
+use crate::types::{Position, SessionId, SmallMap, Timestamp, Version};
 
 /// A client with everything that is its own.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub struct Client {
     pub(super) outbox: Arc<Outbox>,
     /// What a durable session has beyond others.
     pub(super) durable: Option<Box<Durable>>,
-    pub(super) subscriptions: AHashMap<SubscriptionPath, Subscription>,
+    pub(super) subscriptions: SmallMap<SubscriptionPath, Subscription, 8>,
     pub(super) replays: Vec<ReplaySubscription>,
     pub(super) groups: Vec<GroupMembership>,
     /// QoS 1 and 2 messages that came when the client took no more; older than `waiting`.
@@ -44,7 +44,7 @@ pub struct Client {
     pub(super) acks: Vec<AwaitedAck>,
     pub(super) next_ack: u64,
     pub(super) next_key: u32,
-    pub(super) will: Option<Will>,
+    pub(super) will: Option<Box<Will>>,
     pub(super) session_expiry_secs: u32,
     pub(super) assigned_id: bool,
     pub(super) turn: Turn,
@@ -238,12 +238,12 @@ impl Client {
             session: self.durable_id()?,
             number: subscription.key.0,
             kind: subscription.kind,
-            group: path.group.as_deref().map(str::to_owned),
+            group: path.group.as_ref().map(|group| group.to_string()),
             filter: path.filter.as_str().to_owned(),
             qos: options.qos,
             no_local: options.no_local,
             retain_as_published: options.retain_as_published,
-            id: options.id,
+            id: options.id.map(NonZeroU32::get),
             since: subscription.since,
         };
         Some(Command::SaveSubscription(Box::new(record)))

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ahash::AHashMap;
-
 use super::client::Client;
 use super::durable::Durable;
 use super::outbox::{Outbox, OutboxLimits};
@@ -19,7 +17,7 @@ use crate::log::Command;
 use crate::metrics::{DropReason, RefusalReason};
 use crate::session::{Fault, LinkOptions, Session};
 use crate::topic::check_topic_name;
-use crate::types::{ClientId, ReasonCode, SessionId, Timestamp, Version};
+use crate::types::{ClientId, ReasonCode, SessionId, SmallMap, Timestamp, Version};
 
 /// A CONNECT that is refused: what to answer, and why for the log.
 #[derive(Debug)]
@@ -152,7 +150,7 @@ impl Broker {
         let client = &mut entry.client;
         client.session_expiry_secs = self.session_expiry(connect);
         let id = client.session.client_id().clone();
-        client.will = connect.will.clone().map(|will| Will::new(will, id));
+        client.will = connect.will.clone().map(|will| Box::new(Will::new(will, id)));
         let mut commands = Vec::from_iter(client.session_command(None));
         if !entry.session_present
             && let Some(durable) = &client.durable
@@ -408,7 +406,7 @@ pub(super) fn new_client(session: Session, outbox: Arc<Outbox>) -> Client {
         session,
         outbox,
         durable: None,
-        subscriptions: AHashMap::new(),
+        subscriptions: SmallMap::default(),
         replays: Vec::new(),
         groups: Vec::new(),
         blocked: Default::default(),

@@ -38,7 +38,7 @@ impl Broker {
     pub fn disconnect(&self, client: Box<Client>, cause: Cause) {
         let mut client = *client;
         let now = self.clock.now();
-        let mut will = client.will.take();
+        let mut will = client.will.take().map(|will| *will);
         if let Cause::Client(disconnect) = &cause {
             if disconnect.reason != ReasonCode::DisconnectWithWill {
                 // [MQTT-3.14.4-3]

@@ -1,9 +1,8 @@
 //! One packet of a client, and the end of a turn.
 
 use super::client::Client;
-use super::disconnect::Cause;
 use super::{Broker, LogTag};
-use crate::codec::Packet;
+use crate::codec::{Disconnect, Packet};
 use crate::log::Command;
 use crate::session::{Action, Fault};
 use crate::types::{PacketId, Timestamp};
@@ -14,7 +13,7 @@ pub enum Next {
     /// Go on.
     Continue,
     /// The client has said goodbye.
-    End(Cause),
+    End(Box<Disconnect>),
 }
 
 impl Broker {
@@ -48,7 +47,7 @@ impl Broker {
             Action::Unsubscribe(unsubscribe) => self.unsubscribe(client, unsubscribe),
             Action::Disconnect(disconnect) => {
                 self.check_disconnect(client, &disconnect)?;
-                return Ok(Next::End(Cause::Client(disconnect)));
+                return Ok(Next::End(Box::new(disconnect)));
             }
         }
         Ok(Next::Continue)

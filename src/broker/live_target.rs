@@ -1,5 +1,6 @@
 //! A session with the plain subscriptions of it that one topic matches.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -43,7 +44,7 @@ impl LiveTarget {
             granted: Granted {
                 version: outbox.version(),
                 qos: options.qos,
-                ids: options.id.into_iter().collect(),
+                ids: options.id.map(NonZeroU32::get).into_iter().collect(),
             },
             no_local: options.no_local,
             kind: 0,

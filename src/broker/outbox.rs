@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use ahash::AHashMap;
 use tokio::sync::Notify;
@@ -34,7 +35,6 @@ pub struct Outbox {
     over_limit: AtomicBool,
     load: AtomicUsize,
     inner: Mutex<Inner>,
-    wake: Notify,
     released: Notify,
 }
 
@@ -52,12 +52,16 @@ pub struct OutboxLimits {
 #[derive(Debug, Default)]
 struct Inner {
     live: Queue,
-    lanes: AHashMap<SubscriptionKey, Lane>,
+    /// Of replay subscriptions, which few sessions have.
+    lanes: Option<Box<AHashMap<SubscriptionKey, Lane>>>,
     /// The plain subscriptions of a durable session.
     place: Option<Tail>,
     is_idle_asked: bool,
     replies: Vec<Reply>,
-    order: Option<Fault>,
+    order: Option<Box<Fault>>,
+    /// Whether something was put in that was not looked at.
+    is_woken: bool,
+    waker: Option<Waker>,
 }
 
 /// The end of something that the session asked for.
@@ -136,7 +140,6 @@ impl Outbox {
             over_limit: AtomicBool::new(false),
             load: AtomicUsize::new(0),
             inner: Mutex::default(),
-            wake: Notify::new(),
             released: Notify::new(),
         })
     }
@@ -149,6 +152,10 @@ impl Outbox {
     /// Tells others whether the session has a connection.
     pub fn set_connected(&self, connected: bool) {
         self.connected.store(connected, Ordering::Release);
+        if !connected {
+            // The task that is to end would be kept by it.
+            self.lock().waker = None;
+        }
     }
 
     /// The protocol version that packets for the session are best encoded in: that of its last connection.
@@ -213,16 +220,20 @@ impl Outbox {
             }
         }
         let load = inner.live.len();
+        let waker = inner.wake();
         drop(inner);
         self.load.fetch_max(load, Ordering::Relaxed);
-        self.wake.notify_one();
+        wake(waker);
         refused
     }
 
     /// Orders the session's connection to end.
     pub fn order(&self, fault: Fault) {
-        self.lock().order.get_or_insert(fault);
-        self.wake.notify_one();
+        let mut inner = self.lock();
+        inner.order.get_or_insert(Box::new(fault));
+        let waker = inner.wake();
+        drop(inner);
+        wake(waker);
     }
 
     /// A connection has taken the session on. An order that came too late for the one before it does not count, and
@@ -237,9 +248,10 @@ impl Outbox {
     /// connection.
     pub fn take(&self, with_live: bool) -> Taken {
         let mut inner = self.lock();
+        inner.is_woken = false;
         if let Some(order) = inner.order.take() {
             return Taken {
-                order: Some(order),
+                order: Some(*order),
                 ..Taken::default()
             };
         }
@@ -269,9 +281,16 @@ impl Outbox {
         inner.live = unsent;
     }
 
-    /// Waits until something was put in.
-    pub async fn woken(&self) {
-        self.wake.notified().await;
+    /// Ready when something was put in since the last [`Self::take`]; else the task is woken when something is.
+    pub fn poll_woken(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut inner = self.lock();
+        if std::mem::take(&mut inner.is_woken) {
+            return Poll::Ready(());
+        }
+        if !inner.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            inner.waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
     }
 
     /// Waits until the connection has left the session.
@@ -286,9 +305,11 @@ impl Outbox {
 
     /// Asks a durable session whether it has taken everything.
     pub fn ask_idle(&self) {
-        if !std::mem::replace(&mut self.lock().is_idle_asked, true) {
-            self.wake.notify_one();
-        }
+        let mut inner = self.lock();
+        let was_asked = std::mem::replace(&mut inner.is_idle_asked, true);
+        let waker = if was_asked { None } else { inner.wake() };
+        drop(inner);
+        wake(waker);
     }
 
     /// Sends a durable session back to the log, which has what is queued for it.
@@ -316,7 +337,7 @@ impl Outbox {
     /// The log holds records up to here that nobody noted while the session was away.
     pub fn note(&self, seen: Position) {
         let mut inner = self.lock();
-        for lane in inner.lanes.values_mut() {
+        for lane in inner.lanes.iter_mut().flat_map(|lanes| lanes.values_mut()) {
             lane.note(seen);
         }
         if let Some(tail) = &mut inner.place {
@@ -327,25 +348,27 @@ impl Outbox {
     /// Adds a lane for a replay subscription that reads from the log up to `seen` at least.
     pub fn open_lane(&self, key: SubscriptionKey, seen: Position) {
         let lane = Lane::new(seen);
-        self.lock().lanes.insert(key, lane);
+        self.lock().lanes.get_or_insert_default().insert(key, lane);
     }
 
     /// Removes a lane.
     pub fn close_lane(&self, key: SubscriptionKey) {
-        self.lock().lanes.remove(&key);
+        if let Some(lanes) = &mut self.lock().lanes {
+            lanes.remove(&key);
+        }
     }
 
     /// The reader has everything up to `read_to`: if that is all there is, the lane goes live, and what
     /// comes from now on is queued. Returns whether it did.
     pub fn try_live(&self, key: SubscriptionKey, read_to: Position) -> bool {
         let mut inner = self.lock();
-        inner.lanes.get_mut(&key).is_some_and(|lane| lane.try_live(read_to))
+        inner.lane(key).is_some_and(|lane| lane.try_live(read_to))
     }
 
     /// Takes what is queued for a lane; `None` for the queue if the lane fell behind: read the log again.
     pub fn take_lane(&self, key: SubscriptionKey) -> Option<VecDeque<LaneItem>> {
         let mut inner = self.lock();
-        let lane = inner.lanes.get_mut(&key)?;
+        let lane = inner.lane(key)?;
         let queue = lane.take();
         (!lane.is_behind() || !queue.is_empty()).then_some(queue)
     }
@@ -353,7 +376,7 @@ impl Outbox {
     /// Sends all readers back to the log: the connection is gone.
     pub fn fall_behind(&self) {
         let mut inner = self.lock();
-        for lane in inner.lanes.values_mut() {
+        for lane in inner.lanes.iter_mut().flat_map(|lanes| lanes.values_mut()) {
             lane.fall_behind();
         }
         inner.place_falls_behind();
@@ -365,6 +388,16 @@ impl Outbox {
 }
 
 impl Inner {
+    fn lane(&mut self, key: SubscriptionKey) -> Option<&mut Lane> {
+        self.lanes.as_mut()?.get_mut(&key)
+    }
+
+    /// Who is to be woken, once the lock is given back.
+    fn wake(&mut self) -> Option<Waker> {
+        self.is_woken = true;
+        self.waker.take()
+    }
+
     fn place_falls_behind(&mut self) {
         if let Some(tail) = &mut self.place {
             tail.fall_behind();
@@ -426,11 +459,17 @@ impl Inner {
     }
 
     fn push_lane(&mut self, key: SubscriptionKey, item: LaneItem, max_bytes: usize, refused: &mut Refused) {
-        if let Some(lane) = self.lanes.get_mut(&key)
+        if let Some(lane) = self.lane(key)
             && !lane.push(item, max_bytes)
         {
             refused.full += 1;
         }
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
     }
 }
 

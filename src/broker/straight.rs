@@ -1,6 +1,7 @@
 //! Messages that nobody keeps go straight from the packet they came in to the packets that go out: encoded once for all
 //! who get the same, without a message in between.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::Broker;
@@ -113,7 +114,7 @@ impl Messages {
             return None;
         }
         let run = self.batches.packets(outbox, outbox.version(), qos);
-        packet.add_to(run, member.options.id.as_slice());
+        packet.add_to(run, member.options.id.map(NonZeroU32::get).as_slice());
         Some(())
     }
 

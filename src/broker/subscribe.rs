@@ -1,5 +1,7 @@
 //! SUBSCRIBE: plain, shared, replay and group subscriptions, each filter with its reason.
 
+use std::num::NonZeroU32;
+
 use super::Broker;
 use super::ack::AwaitedAck;
 use super::client::Client;
@@ -156,10 +158,10 @@ fn parse_request(filter: &SubscribeFilter, id: Option<u32>, replay: &ReplayOptio
         qos: filter.qos,
         no_local: filter.no_local,
         retain_as_published: filter.retain_as_published,
-        id,
+        id: id.and_then(NonZeroU32::new),
     };
     let path = SubscriptionPath {
-        group: parsed.group,
+        group: parsed.group.map(Box::new),
         filter: parsed.filter,
     };
     Ok(Request {

@@ -2,10 +2,11 @@
 //! outcome of its message is known, and in the order of the PUBLISH packets [MQTT-4.6.0-2], [MQTT-4.6.0-3].
 
 use std::collections::VecDeque;
+use std::sync::LazyLock;
 
 use ahash::AHashMap;
 
-use crate::types::{PacketId, QoS, ReasonCode, Sequence};
+use crate::types::{HasEmpty, PacketId, QoS, ReasonCode, Sequence};
 
 /// Names one PUBLISH whose outcome is awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -96,6 +97,13 @@ pub(super) struct Inbound {
     first_token: u64,
     received: AHashMap<PacketId, Received>,
     unacknowledged_qos1: usize,
+}
+
+impl HasEmpty for Inbound {
+    fn empty() -> &'static Self {
+        static EMPTY: LazyLock<Inbound> = LazyLock::new(Inbound::default);
+        &EMPTY
+    }
 }
 
 impl Inbound {

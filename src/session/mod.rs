@@ -17,7 +17,7 @@ mod tests;
 use bytes::BytesMut;
 
 use crate::codec::{self, Packet};
-use crate::types::{ClientId, PacketId, Position, Timestamp, Version};
+use crate::types::{ClientId, PacketId, Position, Rare, Timestamp, Version};
 pub use delivery::{Delivery, EventPlace, Source, SubscriptionIds, SubscriptionKey};
 pub use fault::Fault;
 use inbound::Inbound;
@@ -35,9 +35,9 @@ pub use send::{DropReason, Sent};
 #[derive(Debug)]
 pub struct Session {
     client_id: ClientId,
-    link: Box<Link>,
-    inbound: Inbound,
-    outbound: Outbound,
+    link: Link,
+    inbound: Rare<Inbound>,
+    outbound: Rare<Outbound>,
     /// For a durable session, whose packet identifiers in flight are on disk.
     saving: Option<Box<Saving>>,
     out: BytesMut,
@@ -49,9 +49,9 @@ impl Session {
     pub fn new(client_id: ClientId, options: LinkOptions) -> Self {
         Self {
             client_id,
-            link: Box::new(Link::new(options)),
-            inbound: Inbound::default(),
-            outbound: Outbound::default(),
+            link: Link::new(options),
+            inbound: Rare::default(),
+            outbound: Rare::default(),
             saving: None,
             out: BytesMut::new(),
             packets_written: 0,
@@ -80,20 +80,30 @@ impl Session {
 
     /// A new connection continues the session: quotas and aliases start anew, what is in flight is to be resent.
     pub fn resume(&mut self, options: LinkOptions) {
-        *self.link = Link::new(options);
+        self.link = Link::new(options);
         self.out.clear();
-        self.inbound.connection_lost();
-        self.outbound.plan_resend();
+        self.forget_pending_acks();
+        if let Some(outbound) = self.outbound.used() {
+            outbound.plan_resend();
+        }
     }
 
     /// The connection is gone. Messages of groups are forgotten: other members get them.
     pub fn connection_lost(&mut self) {
         self.out = BytesMut::new();
-        self.inbound.connection_lost();
-        self.outbound.forget_passing();
-        self.outbound.forget(|source| matches!(source, Source::Group(..)));
+        self.forget_pending_acks();
+        if let Some(outbound) = self.outbound.used() {
+            outbound.forget_passing();
+            outbound.forget(|source| matches!(source, Source::Group(..)));
+        }
         if let Some(saving) = &mut self.saving {
             saving.connection_lost();
+        }
+    }
+
+    fn forget_pending_acks(&mut self) {
+        if let Some(inbound) = self.inbound.used() {
+            inbound.connection_lost();
         }
     }
 

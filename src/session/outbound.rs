@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
+use std::sync::LazyLock;
 
 use ahash::AHashMap;
 
 use super::packet_ids::PacketIds;
 use super::{Delivery, InFlightPlace, Source};
-use crate::types::{PacketId, Position, QoS};
+use crate::types::{HasEmpty, PacketId, Position, QoS};
 
 /// Which packet an unacknowledged message waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,13 @@ pub(super) struct Outbound {
     last_packet_id: u16,
     next_order: u64,
     resend: VecDeque<PacketId>,
+}
+
+impl HasEmpty for Outbound {
+    fn empty() -> &'static Self {
+        static EMPTY: LazyLock<Outbound> = LazyLock::new(Outbound::default);
+        &EMPTY
+    }
 }
 
 impl Outbound {
@@ -183,6 +191,13 @@ impl Outbound {
         let mut all: Vec<(u64, PacketId)> = self.in_flight.iter().map(|(id, entry)| (entry.order, *id)).collect();
         all.sort_unstable();
         self.resend = all.into_iter().map(|(_, id)| id).collect();
+    }
+
+    /// Whether nothing is to be sent again.
+    pub fn has_resent_all(&self) -> bool {
+        self.resend
+            .iter()
+            .all(|packet_id| !self.in_flight.contains_key(packet_id))
     }
 
     /// The next packet identifier to send again; stays until `resent`.

@@ -1,0 +1,137 @@
+//! The beginning of a connection: waits for CONNECT and lets the client in, or refuses it.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::wire::Wire;
+use crate::broker::{Broker, Client, Refused};
+use crate::codec::{self, ConnAck, Connect, DecodeLimits, Packet};
+use crate::metrics::RefusalReason;
+use crate::types::{ReasonCode, Version};
+
+/// A client that was let in.
+pub(super) struct Admitted {
+    pub client: Box<Client>,
+    pub keep_alive_secs: u16,
+}
+
+/// Lets the client in; `None` if it was refused, and told so.
+pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    broker: &Arc<Broker>,
+) -> Option<Admitted> {
+    let timeout = broker.config().session.connect_timeout;
+    let limits = DecodeLimits {
+        max_packet_size: broker.config().session.max_packet_size,
+    };
+    let refusal = match tokio::time::timeout(timeout, read_connect(wire, &limits)).await {
+        Ok(Ok(connect)) => {
+            let version = connect.version;
+            let keep_alive_secs = broker.keep_alive_secs(&connect);
+            match broker.connect(connect).await {
+                Ok(client) => {
+                    return Some(Admitted {
+                        client,
+                        keep_alive_secs,
+                    });
+                }
+                Err(refused) => Refusal::answered(refused, version),
+            }
+        }
+        Ok(Err(refusal)) => refusal,
+        Err(_) => Refusal::silent(RefusalReason::Timeout, "no CONNECT in time"),
+    };
+    refuse(wire, broker, refusal).await;
+    None
+}
+
+/// Why a connection is closed before its client is let in.
+struct Refusal {
+    answer: Option<(Box<ConnAck>, Version)>,
+    reason: RefusalReason,
+    what: String,
+}
+
+impl Refusal {
+    fn silent(reason: RefusalReason, what: &str) -> Self {
+        Self {
+            answer: None,
+            reason,
+            what: what.to_owned(),
+        }
+    }
+
+    fn answered(refused: Refused, version: Version) -> Self {
+        let what = refused.connack.reason_string.clone().unwrap_or_default();
+        Self {
+            answer: Some((refused.connack, version)),
+            reason: refused.reason,
+            what,
+        }
+    }
+}
+
+async fn read_connect<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    limits: &DecodeLimits,
+) -> Result<Connect, Refusal> {
+    loop {
+        match codec::decode(&wire.input, None, limits) {
+            Ok(Some((Packet::Connect(connect), len))) => {
+                wire.input.advance(len);
+                return Ok(*connect);
+            }
+            // [MQTT-3.1.0-1]
+            Ok(Some(_)) => {
+                return Err(Refusal::silent(
+                    RefusalReason::Protocol,
+                    "the first packet is no CONNECT",
+                ));
+            }
+            Ok(None) => {}
+            Err(fault) => return Err(refuse_connect(&fault)),
+        }
+        let read = poll_fn(|cx| wire.poll_read(cx)).await;
+        if read == 0 {
+            return Err(Refusal::silent(RefusalReason::Lost, "closed before CONNECT"));
+        }
+    }
+}
+
+/// Answers, where the protocol has an answer, and closes.
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>, broker: &Broker, refusal: Refusal) {
+    broker.metrics().connections_refused.of(refusal.reason).increment(1);
+    tracing::info!(peer = %wire.peer, reason = %refusal.what, "connection refused");
+    let Some((connack, version)) = refusal.answer else {
+        return;
+    };
+    let mut out = BytesMut::new();
+    if codec::encode(&Packet::ConnAck(connack), version, &mut out).is_ok() {
+        wire.write_last(&out).await;
+    }
+}
+
+/// The answer to a CONNECT that is none, where one is due (section 3.1.4).
+fn refuse_connect(fault: &codec::DecodeError) -> Refusal {
+    let reason = match fault.reason {
+        ReasonCode::UnsupportedProtocolVersion => RefusalReason::Version,
+        ReasonCode::ClientIdentifierNotValid => RefusalReason::ClientId,
+        _ => RefusalReason::Protocol,
+    };
+    let answer = fault.version.map(|version| {
+        let mut connack = ConnAck::new(fault.reason);
+        if reason != RefusalReason::Version {
+            // Who speaks another version may not know properties.
+            connack.reason_string = Some(fault.to_string());
+        }
+        (Box::new(connack), version)
+    });
+    Refusal {
+        answer,
+        reason,
+        what: fault.to_string(),
+    }
+}
