@@ -4,4 +4,5 @@ mod connection;
 mod listener;
 mod spare;
 
+pub use connection::serve;
 pub use listener::{ListenError, Listener};
