@@ -9,6 +9,7 @@ mod property;
 mod report;
 mod run;
 mod script;
+mod statements;
 mod tcp;
 mod text;
 mod virtual_time;
