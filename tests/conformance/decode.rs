@@ -51,7 +51,7 @@ impl std::fmt::Display for Value {
             Self::Number(number) if *number < 0x80 => write!(f, "{number}"),
             Self::Number(number) => write!(f, "{number} (0x{number:02X})"),
             Self::Bytes(bytes) if bytes.len() > 80 => write!(f, "({} bytes)", bytes.len()),
-            Self::Bytes(bytes) => write!(f, "{}", String::from_utf8_lossy(bytes)),
+            Self::Bytes(bytes) => write!(f, "{}", bytes.escape_ascii()),
         }
     }
 }

@@ -33,7 +33,6 @@ pub fn run_case(case: &Case, version: Version) -> Outcome {
     let outcome = runtime.block_on(async {
         let mut world = Virtual::new(&case.needs.config);
         let (outcome, _) = run(&mut world, case, version).await;
-        world.hold(false).ok();
         outcome
     });
     match outcome {
@@ -193,6 +192,7 @@ impl World for Virtual {
 impl Drop for Virtual {
     fn drop(&mut self) {
         self.store.release();
+        self.broker.close();
     }
 }
 
