@@ -14,6 +14,8 @@ pub struct Client<S> {
     input: Vec<u8>,
     pub queue: VecDeque<Received>,
     pub version: Version,
+    /// The Maximum Packet Size that it gave.
+    pub maximum_packet_size: usize,
     /// CONNACK said yes.
     pub connected: bool,
     /// The broker has closed.
@@ -36,6 +38,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             input: Vec::new(),
             queue: VecDeque::new(),
             version,
+            maximum_packet_size: usize::MAX,
             connected: false,
             ended: false,
             abandoned: false,
@@ -68,6 +71,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         loop {
             if let Some(received) = decode::packet(self.version, &self.input)? {
                 self.input.drain(..received.len);
+                // [MQTT-3.1.2-24]
+                if received.len > self.maximum_packet_size {
+                    return Err(format!(
+                        "too large a packet for the client, {} bytes: {received}",
+                        received.len
+                    ));
+                }
                 if received.name == "CONNACK" && received.number("code") == Some(0) {
                     self.connected = true;
                 }
