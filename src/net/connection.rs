@@ -43,6 +43,7 @@ async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
         peer,
         broker,
         limits,
+        largest: usize::MAX,
     };
     let timeout = connection.broker.config().session.connect_timeout;
     let refusal = match tokio::time::timeout(timeout, connection.read_connect()).await {
@@ -67,6 +68,8 @@ struct Connection<S> {
     peer: SocketAddr,
     broker: Arc<Broker>,
     limits: DecodeLimits,
+    /// The client's Maximum Packet Size, once CONNECT has told it.
+    largest: usize,
 }
 
 /// Why a connection is closed before its client is let in.
@@ -140,6 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             match codec::decode(&self.input, None, &self.limits) {
                 Ok(Some((Packet::Connect(connect), len))) => {
                     self.input.advance(len);
+                    self.largest = connect.maximum_packet_size.map_or(usize::MAX, |size| size as usize);
                     return Ok(*connect);
                 }
                 // [MQTT-3.1.0-1]
@@ -170,9 +174,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let Some((connack, version)) = refusal.answer else {
             return;
         };
-        let mut out = BytesMut::new();
-        if codec::encode(&Packet::ConnAck(connack), version, &mut out).is_ok() {
-            self.write_last(&out).await;
+        // [MQTT-3.2.2-19]: the reason string goes first, then the whole answer.
+        let bare = Box::new(ConnAck::new(connack.reason));
+        for connack in [connack, bare] {
+            let mut out = BytesMut::new();
+            let encoded = codec::encode(&Packet::ConnAck(connack), version, &mut out);
+            if encoded.is_ok() && out.len() <= self.largest {
+                return self.write_last(&out).await;
+            }
         }
     }
 
