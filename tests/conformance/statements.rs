@@ -50,8 +50,10 @@ fn each_statement_that_applies_is_held_by_tests_that_exist() {
     for table in tables() {
         for statement in &table.statements {
             let at = |what: String| format!("{}: {}: {what}", table.path.display(), statement.id);
-            if statement.tests.is_empty() == statement.not.is_none() {
-                faults.push(at("has either tests or a line `not: why no server needs to`".to_owned()));
+            match (statement.tests.is_empty(), &statement.not) {
+                (true, None) => faults.push(at("no test holds it".to_owned())),
+                (false, Some(why)) => faults.push(at(format!("tests hold it, though it says: {why}"))),
+                _ => {}
             }
             let missing = statement.tests.iter().filter(|test| !is_case(test));
             faults.extend(missing.filter_map(|test| evidence::find(root(), test).err()).map(at));

@@ -36,7 +36,10 @@ pub struct Id {
 impl Id {
     fn parse(text: &str) -> Option<Self> {
         let (section, number) = text.strip_prefix("MQTT-")?.split_once('-')?;
-        let parts: Vec<u16> = section.split('.').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+        let parts: Vec<u16> = section
+            .split('.')
+            .map(|part| part.parse().ok())
+            .collect::<Option<_>>()?;
         Some(Self {
             text: text.to_owned(),
             section: parts.try_into().ok()?,
@@ -74,7 +77,10 @@ impl Table {
         let Some(rest) = line.strip_prefix("    ") else {
             return self.heading(line);
         };
-        let statement = self.statements.last_mut().ok_or("a statement begins with its identifier")?;
+        let statement = self
+            .statements
+            .last_mut()
+            .ok_or("a statement begins with its identifier")?;
         if let Some(test) = rest.strip_prefix("- ") {
             if statement.tests.iter().any(|known| known == test) {
                 return Err(format!("{test} is named twice"));
