@@ -5,6 +5,7 @@ mod decode;
 mod encode;
 mod matching;
 mod over_tcp;
+mod own_broker;
 mod property;
 mod report;
 mod run;

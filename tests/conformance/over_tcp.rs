@@ -1,30 +1,15 @@
 //! The cases over TCP, against this project's broker as a server with sockets of its own.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use rewindmq::config::{Address, Config, Listener};
-use rewindmq::server::Server;
-use rewindmq::store::MemoryStore;
-
 use super::tcp::{Options, run_all};
-use super::{assert_passed, cases};
+use super::{assert_passed, cases, own_broker};
 
 #[test]
 fn every_case_holds_over_tcp() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let rows = runtime.expect("a runtime").block_on(async {
-        let mut config = Config {
-            listeners: vec![Listener {
-                address: Address::loopback(0),
-            }],
-            ..Config::default()
-        };
-        config.http.enabled = false;
-        config.runtime.workers = 2;
-        let server = Server::start_on(config, Arc::new(MemoryStore::new()))
-            .await
-            .expect("the broker starts");
+        let server = own_broker::start().await.expect("the broker starts");
         let options = Options {
             address: server.addresses()[0],
             own: true,

@@ -119,3 +119,69 @@ pub fn summary(rows: &[Row]) -> String {
     }
     out
 }
+
+/// Every case with its outcome, as JSON.
+pub fn json(rows: &[Row]) -> String {
+    let cases: Vec<serde_json::Value> = rows.iter().map(object).collect();
+    let count = Count::of(rows);
+    let whole = serde_json::json!({
+        "passed": count.passed,
+        "failed": count.failed,
+        "skipped": count.skipped,
+        "cases": cases,
+    });
+    format!("{whole:#}\n")
+}
+
+fn object(row: &Row) -> serde_json::Value {
+    let mut object = serde_json::json!({
+        "case": row.id,
+        "version": row.version.name(),
+        "statements": row.statements,
+    });
+    match &row.outcome {
+        Outcome::Passed => object["outcome"] = "passed".into(),
+        Outcome::Skipped(why) => {
+            object["outcome"] = "skipped".into();
+            object["why"] = (*why).into();
+        }
+        Outcome::Failed(failure) => {
+            object["outcome"] = "failed".into();
+            object["line"] = failure.line.into();
+            object["expected"] = failure.expected.clone().into();
+            object["came"] = failure.came.clone().into();
+        }
+    }
+    object
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_counted_and_told_with_its_line() {
+        let failure = Failure {
+            line: 7,
+            expected: "< c PINGRESP".to_owned(),
+            came: "nothing".to_owned(),
+        };
+        let row = |id: &str, outcome| Row {
+            id: id.to_owned(),
+            version: Version::V3,
+            statements: vec!["MQTT-3.12.4-1".to_owned()],
+            outcome,
+        };
+        let rows = [
+            row("ping/a::b", Outcome::Failed(failure)),
+            row("ping/a::c", Outcome::Passed),
+            row("ping/a::d", Outcome::Skipped("takes too long")),
+        ];
+        assert!(failures(&rows).contains("ping/a::b (MQTT 3.1.1) MQTT-3.12.4-1\n    line 7, expected: < c PINGRESP"));
+        assert!(summary(&rows).contains("score: 1 of 2 (50.0 %)\nskipped: 1 (takes too long)"));
+        let json: serde_json::Value = serde_json::from_str(&json(&rows)).expect("JSON");
+        assert_eq!(json["failed"], 1);
+        assert_eq!(json["cases"][0]["came"], "nothing");
+        assert_eq!(json["cases"][2]["why"], "takes too long");
+    }
+}
