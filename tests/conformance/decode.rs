@@ -64,7 +64,7 @@ pub fn packet(version: Version, bytes: &[u8]) -> Result<Option<Received>, String
     let mut reader = Reader { rest };
     let len = match reader.variable() {
         Ok(len) => len as usize,
-        Err(_) if rest.len() < 4 => return Ok(None),
+        Err(_) if rest.len() < 4 && rest.iter().all(|byte| byte & 0x80 != 0) => return Ok(None),
         Err(fault) => return Err(fault),
     };
     let head = bytes.len() - reader.rest.len();

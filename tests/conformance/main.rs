@@ -3,6 +3,7 @@
 mod client;
 mod decode;
 mod encode;
+mod harness;
 mod matching;
 mod over_tcp;
 mod own_broker;
