@@ -11,7 +11,7 @@ use super::sessions::{Absent, Found};
 use super::turn::Turn;
 use super::will::Will;
 use super::{Broker, LogTag};
-use crate::codec::{ConnAck, Connect, Packet};
+use crate::codec::{self, ConnAck, Connect, Packet};
 use crate::config::DuplicateClientId;
 use crate::log::Command;
 use crate::metrics::{DropReason, RefusalReason};
@@ -39,6 +39,7 @@ impl Broker {
         } else {
             connect.client_id.as_str().into()
         };
+        self.check_connack_fits(&connect, assigned_id.then_some(client_id.as_str()))?;
         let durable = self.session_expiry(&connect) > 0;
         let subscriber = self.router.new_subscriber_id();
         let outbox = Outbox::new(client_id.clone(), subscriber, self.outbox_limits(), durable);
@@ -320,18 +321,42 @@ impl Broker {
         Ok(format!("auto-{digits}").as_str().into())
     }
 
+    /// A client that cannot take what it has to be told is let in nowhere [MQTT-3.1.2-24].
+    fn check_connack_fits(&self, connect: &Connect, assigned_id: Option<&str>) -> Result<(), Refused> {
+        let Some(largest) = connect.maximum_packet_size else {
+            return Ok(());
+        };
+        let connack = ConnAck {
+            user_properties: Vec::new(),
+            ..self.new_connack(connect, assigned_id)
+        };
+        let len = codec::encoded_len(&Packet::ConnAck(Box::new(connack)), connect.version);
+        if len.is_ok_and(|len| len <= largest as usize) {
+            return Ok(());
+        }
+        let why = "CONNACK is larger than the Maximum Packet Size of the client";
+        Err(Refused::new(ReasonCode::PacketTooLarge, RefusalReason::Protocol, why))
+    }
+
     fn connack(&self, connect: &Connect, client: &Client, session_present: bool) -> ConnAck {
+        let assigned_id = client.assigned_id.then(|| client.client_id());
+        ConnAck {
+            session_present,
+            ..self.new_connack(connect, assigned_id)
+        }
+    }
+
+    fn new_connack(&self, connect: &Connect, assigned_id: Option<&str>) -> ConnAck {
         let mut connack = ConnAck::new(ReasonCode::Success);
-        connack.session_present = session_present;
         if connect.version == Version::V3 {
             return connack;
         }
         let session = &self.config.session;
-        connack.assigned_client_id = client.assigned_id.then(|| client.client_id().to_owned());
+        connack.assigned_client_id = assigned_id.map(str::to_owned);
         connack.receive_maximum = Some(session.receive_maximum);
         connack.maximum_packet_size = Some(session.max_packet_size);
         connack.topic_alias_maximum = Some(session.topic_alias_maximum);
-        let granted = client.session_expiry_secs;
+        let granted = self.session_expiry(connect);
         connack.session_expiry_secs = (granted != connect.session_expiry_secs.unwrap_or(0)).then_some(granted);
         let keep_alive = self.keep_alive_secs(connect);
         let durability = ("durability".to_owned(), self.config.store.durability.name().to_owned());

@@ -89,7 +89,7 @@ impl Broker {
                 ack.packet.reason_string.get_or_insert(refusal.why);
             }
             Ok((request, granted, changed)) => {
-                self.collect_retained(&request, filter.retain_handling, granted.is_new, ack, now);
+                self.collect_retained(client, &request, filter.retain_handling, granted.is_new, ack, now);
                 if let Some((resumed, pending)) = granted.replay {
                     let start = if resumed { "resumed" } else { "fresh" };
                     ack.packet.user_properties.push(("es-start".into(), start.into()));
@@ -110,6 +110,7 @@ impl Broker {
     /// Retained messages come after the SUBACK and before the replay.
     fn collect_retained(
         &self,
+        client: &Client,
         request: &Request,
         handling: RetainHandling,
         is_new: bool,
@@ -124,7 +125,12 @@ impl Broker {
         if !wanted || request.path.group.is_some() {
             return;
         }
+        let client_id = client.session.client_id();
         for message in self.retained.matching(&request.path.filter, now) {
+            // [MQTT-3.8.3-3]
+            if request.options.no_local && message.publisher() == Some(client_id) {
+                continue;
+            }
             let mut delivery = request.options.delivery(&message, Source::Retained);
             delivery.retain = true;
             ack.retained.push(delivery);

@@ -27,9 +27,11 @@ pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
     let limits = DecodeLimits {
         max_packet_size: broker.config().session.max_packet_size,
     };
+    let mut largest = usize::MAX;
     let refusal = match tokio::time::timeout(timeout, read_connect(wire, &limits)).await {
         Ok(Ok(connect)) => {
             let version = connect.version;
+            largest = connect.maximum_packet_size.map_or(usize::MAX, |size| size as usize);
             let keep_alive_secs = broker.keep_alive_secs(&connect);
             match broker.connect(connect).await {
                 Ok(client) => {
@@ -44,7 +46,7 @@ pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
         Ok(Err(refusal)) => refusal,
         Err(_) => Refusal::silent(RefusalReason::Timeout, "no CONNECT in time"),
     };
-    refuse(wire, broker, refusal).await;
+    refuse(wire, broker, refusal, largest).await;
     None
 }
 
@@ -101,16 +103,26 @@ async fn read_connect<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Answers, where the protocol has an answer, and closes.
-async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>, broker: &Broker, refusal: Refusal) {
+/// Answers, where the protocol has an answer that the client takes (`largest` is its Maximum Packet Size), and closes.
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    broker: &Broker,
+    refusal: Refusal,
+    largest: usize,
+) {
     broker.metrics().connections_refused.of(refusal.reason).increment(1);
     tracing::info!(peer = %wire.peer, reason = %refusal.what, "connection refused");
     let Some((connack, version)) = refusal.answer else {
         return;
     };
-    let mut out = BytesMut::new();
-    if codec::encode(&Packet::ConnAck(connack), version, &mut out).is_ok() {
-        wire.write_last(&out).await;
+    // [MQTT-3.2.2-19]: the reason string goes first, then the whole answer.
+    let bare = Box::new(ConnAck::new(connack.reason));
+    for connack in [connack, bare] {
+        let mut out = BytesMut::new();
+        let encoded = codec::encode(&Packet::ConnAck(connack), version, &mut out);
+        if encoded.is_ok() && out.len() <= largest {
+            return wire.write_last(&out).await;
+        }
     }
 }
 

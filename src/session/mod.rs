@@ -201,6 +201,11 @@ impl Session {
     /// Writes a packet; leaves out reason strings and user properties where the client did not want them
     /// [MQTT-3.1.2-29] or where they would make the packet too large for it [MQTT-3.1.2-24].
     pub fn write(&mut self, packet: Packet<'_>) {
+        self.try_write(packet);
+    }
+
+    /// As [`Session::write`]; returns whether the packet fits the client, without which nothing is written.
+    pub fn try_write(&mut self, packet: Packet<'_>) -> bool {
         self.packets_written += 1;
         let options = &self.link.options;
         let start = self.out.len();
@@ -213,7 +218,7 @@ impl Session {
         let fits = codec::encode(&packet, options.version, &mut self.out).is_ok()
             && self.out.len() - start <= options.client_maximum_packet_size as usize;
         if fits {
-            return;
+            return true;
         }
         self.out.truncate(start);
         let smaller = send::without_diagnostics(packet);
@@ -222,5 +227,6 @@ impl Session {
         if !fits {
             self.out.truncate(start);
         }
+        fits
     }
 }

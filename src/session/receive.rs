@@ -125,7 +125,7 @@ impl Session {
         }
     }
 
-    /// [MQTT-3.3.4-9]: more than Receive Maximum unacknowledged messages end the connection.
+    /// [MQTT-3.3.4-7]: more than Receive Maximum unacknowledged messages end the connection.
     fn check_receive_maximum(&self, packet_id: PacketId) -> Result<(), Fault> {
         let limited = self.version() == Version::V5 && !self.inbound.holds(packet_id);
         if limited && self.inbound.unacknowledged() >= usize::from(self.link.options.server_receive_maximum) {
