@@ -7,6 +7,7 @@ use ahash::AHashMap;
 use bytes::BytesMut;
 
 use super::ack::AwaitedAck;
+use super::authenticate::Credentials;
 use super::durable::Durable;
 use super::group::Group;
 use super::outbox::Outbox;
@@ -43,6 +44,8 @@ pub struct Client {
     pub(super) acks: Vec<AwaitedAck>,
     pub(super) next_ack: u64,
     pub(super) next_key: u32,
+    /// Who it has proved to be, if it was asked to.
+    pub(super) credentials: Option<Box<Credentials>>,
     pub(super) will: Option<Will>,
     pub(super) session_expiry_secs: u32,
     pub(super) assigned_id: bool,

@@ -1,6 +1,7 @@
 //! The only place that knows sessions, router and log: publish, subscribe, deliver, expire. Knows no socket.
 
 mod ack;
+mod authenticate;
 mod client;
 mod connect;
 mod cursors;
@@ -40,8 +41,9 @@ mod unwritten;
 mod will;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 
+pub use authenticate::{Authenticated, Introduced, Introduction};
 pub use client::Client;
 pub use connect::Refused;
 use cursors::{CursorLimits, CursorTable};
@@ -57,6 +59,7 @@ use route::Target;
 use rules::StoreRules;
 use sessions::Sessions;
 
+use crate::auth::Users;
 use crate::config::{Config, SharedStrategy};
 use crate::cursor::Strategy;
 use crate::log::{Log, LogError, LogOptions, LogReader, Submission};
@@ -73,6 +76,8 @@ pub struct Broker {
     config: Config,
     clock: Clock,
     metrics: Metrics,
+    /// Who may come in by enhanced authentication; `None`: it is not offered.
+    users: RwLock<Option<Arc<Users>>>,
     rules: Arc<StoreRules>,
     router: Router<Target>,
     retained: Retained,
@@ -149,6 +154,7 @@ impl Broker {
             instance: NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed),
             clock,
             metrics,
+            users: RwLock::default(),
             rules,
             router: Router::default(),
             retained: Retained::new(retained_limits),

@@ -13,8 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::spare;
-use crate::broker::{Broker, Cause, Client, Next, Pumped, Refused};
-use crate::codec::{self, ConnAck, Connect, DecodeLimits, Disconnect, Packet};
+use crate::broker::{Authenticated, Broker, Cause, Client, Introduced, Introduction, Next, Pumped, Refused};
+use crate::codec::{self, Auth, ConnAck, Connect, DecodeLimits, Disconnect, Packet};
 use crate::metrics::RefusalReason;
 use crate::session::Fault;
 use crate::types::{ReasonCode, Version};
@@ -45,17 +45,20 @@ async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
         limits,
     };
     let timeout = connection.broker.config().session.connect_timeout;
-    let refusal = match tokio::time::timeout(timeout, connection.read_connect()).await {
-        Ok(Ok(connect)) => {
+    let refusal = match tokio::time::timeout(timeout, connection.introduction()).await {
+        Ok(Ok((connect, authenticated))) => {
             let version = connect.version;
             let keep_alive_secs = connection.broker.keep_alive_secs(&connect);
-            match connection.broker.connect(connect).await {
+            match connection.broker.connect(connect, authenticated).await {
                 Ok(client) => return Some((connection, client, keep_alive_secs)),
                 Err(refused) => Refusal::answered(refused, version),
             }
         }
         Ok(Err(refusal)) => refusal,
-        Err(_) => Refusal::silent(RefusalReason::Timeout, "no CONNECT in time"),
+        Err(_) => Refusal::silent(
+            RefusalReason::Timeout,
+            "no CONNECT, or no end of its authentication, in time",
+        ),
     };
     connection.refuse(refusal).await;
     None
@@ -135,6 +138,68 @@ enum End {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Reads CONNECT, and goes through the exchange that it asks for.
+    async fn introduction(&mut self) -> Result<(Connect, Option<Authenticated>), Refusal> {
+        let connect = self.read_connect().await?;
+        let version = connect.version;
+        let refused = |refused: Box<Refused>| Refusal::answered(*refused, version);
+        let broker = self.broker.clone();
+        let begun = broker.introduce(&connect, broker.clock().now()).map_err(refused)?;
+        let Some((mut introduction, mut answer)) = begun else {
+            return Ok((connect, None));
+        };
+        loop {
+            self.send_auth(*answer, &connect).await?;
+            match self.next_step(&mut introduction, version).await? {
+                Introduced::Continue(next) => answer = next,
+                Introduced::Done(authenticated) => return Ok((connect, Some(authenticated))),
+            }
+        }
+    }
+
+    async fn send_auth(&mut self, auth: Auth, connect: &Connect) -> Result<(), Refusal> {
+        let mut out = BytesMut::new();
+        let largest = connect.maximum_packet_size.unwrap_or(u32::MAX) as usize;
+        let encoded = codec::encode(&Packet::Auth(auth), connect.version, &mut out);
+        if encoded.is_err() || out.len() > largest {
+            // [MQTT-3.1.2-24]
+            let what = "the authentication does not fit into the client's Maximum Packet Size";
+            return Err(Refusal::silent(RefusalReason::Authentication, what));
+        }
+        let lost = |_| Refusal::silent(RefusalReason::Lost, "lost during the authentication");
+        self.stream.write_all(&out).await.map_err(lost)
+    }
+
+    /// Waits for what the client answers.
+    async fn next_step(&mut self, introduction: &mut Introduction, version: Version) -> Result<Introduced, Refusal> {
+        loop {
+            if let Some(step) = self.step(introduction, version)? {
+                return Ok(step);
+            }
+            let read = poll_fn(|cx| poll_read(&mut self.stream, &mut self.input, cx)).await;
+            if read == 0 {
+                return Err(Refusal::silent(RefusalReason::Lost, "closed during the authentication"));
+            }
+        }
+    }
+
+    fn step(&mut self, introduction: &mut Introduction, version: Version) -> Result<Option<Introduced>, Refusal> {
+        let (step, len) = match codec::decode(&self.input, Some(version), &self.limits) {
+            Ok(None) => return Ok(None),
+            Ok(Some((Packet::Disconnect(_), _))) => {
+                let what = "the client gave up during the authentication";
+                return Err(Refusal::silent(RefusalReason::Lost, what));
+            }
+            Ok(Some((packet, len))) => {
+                let step = self.broker.go_on(introduction, packet, self.broker.clock().now());
+                (step.map_err(|refused| Refusal::answered(*refused, version))?, len)
+            }
+            Err(fault) => return Err(refuse_connect(&fault)),
+        };
+        self.input.advance(len);
+        Ok(Some(step))
+    }
+
     async fn read_connect(&mut self) -> Result<Connect, Refusal> {
         loop {
             match codec::decode(&self.input, None, &self.limits) {

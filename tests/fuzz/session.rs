@@ -126,6 +126,7 @@ impl World {
                 self.session
                     .write(Packet::UnsubAck(answer(unsubscribe.packet_id, reasons)));
             }
+            Ok(Action::Auth(auth)) => panic!("nobody authenticates here: {auth:?}"),
             Ok(Action::Disconnect(_)) | Err(_) => self.connect_again(options_of(&self.session, choice)),
         }
     }
