@@ -49,6 +49,11 @@ impl Disk {
         Some(self.row.changes)
     }
 
+    /// Whether rows are under way.
+    pub fn is_behind(&self) -> bool {
+        !self.under_way.is_empty()
+    }
+
     /// Some of what was under way may have got there; the rest is lost. Gives what was in flight.
     pub fn broker_killed(&mut self, arrived: u8) -> Vec<InFlightPlace> {
         for _ in 0..usize::from(arrived) % (self.under_way.len() + 1) {

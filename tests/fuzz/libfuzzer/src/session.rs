@@ -1,7 +1,7 @@
 //! The session under libFuzzer.
 #![no_main]
 
-#[path = "../../session.rs"]
+#[path = "../../session/mod.rs"]
 mod session;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {

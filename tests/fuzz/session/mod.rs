@@ -67,8 +67,8 @@ impl World {
             1 | 2 => self.now = self.now.saturating_add(Duration::from_secs(script.byte().into())),
             3..=5 => self.offer(script),
             6 | 7 => self.tell_outcome(script),
-            8 => self.disk.submit(&self.session),
-            9 | 10 => self.commit(),
+            8 if self.durable => self.disk.submit(&self.session),
+            8..=10 => self.commit(),
             11 => self.ask(script),
             12 if !self.honest => self.lie(script),
             12 | 13 => {
@@ -314,6 +314,9 @@ impl World {
 
     /// Everything comes to its end.
     fn finish(&mut self) {
+        while self.durable && self.disk.is_behind() {
+            self.commit();
+        }
         let rounds = 4 * (self.disk.log.len() + self.session.in_flight() + self.publisher.tokens()) + 16;
         let mut script = Script::new(&[]);
         for _ in 0..rounds {
