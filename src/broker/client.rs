@@ -7,6 +7,7 @@ use bytes::BytesMut;
 
 use super::OUTPUT_LIMIT;
 use super::ack::AwaitedAck;
+use super::authenticate::Credentials;
 use super::durable::Durable;
 use super::group::Group;
 use super::outbox::Outbox;
@@ -45,6 +46,8 @@ pub struct Client {
     pub(super) next_ack: u64,
     pub(super) next_key: u32,
     pub(super) will: Option<Box<Will>>,
+    /// Who it has proved to be, if it was asked to.
+    pub(super) credentials: Option<Box<Credentials>>,
     pub(super) session_expiry_secs: u32,
     pub(super) assigned_id: bool,
     pub(super) turn: Turn,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::authenticate::{Authenticated, Credentials};
 use super::client::Client;
 use super::durable::Durable;
 use super::outbox::{Outbox, OutboxLimits};
@@ -30,9 +31,14 @@ pub struct Refused {
 
 impl Broker {
     /// Lets a client in: takes over or waits for an older connection of the same identifier, continues or begins the
-    /// session, and writes CONNACK when that is on disk. The client must be given back with `disconnect`.
-    pub async fn connect(&self, connect: Connect) -> Result<Box<Client>, Refused> {
-        self.admit(&connect)?;
+    /// session, and writes CONNACK when that is on disk. The client must be given back with `disconnect`. `authenticated`
+    /// is who it proved to be, if it asked for an exchange.
+    pub async fn connect(
+        &self,
+        connect: Connect,
+        authenticated: Option<Authenticated>,
+    ) -> Result<Box<Client>, Refused> {
+        self.admit(&connect, authenticated.as_ref())?;
         let assigned_id = connect.client_id.is_empty();
         let client_id: ClientId = if assigned_id {
             self.new_client_id()?
@@ -61,7 +67,13 @@ impl Broker {
             session_present,
             ..
         } = entry;
-        let connack = self.connack(&connect, &client, session_present);
+        let mut connack = self.connack(&connect, &client, session_present);
+        client.credentials = authenticated.map(|Authenticated { identity, data }| {
+            // [MQTT-4.12.0-5]
+            connack.authentication_method.clone_from(&connect.authentication_method);
+            connack.authentication_data = Some(data);
+            Box::new(Credentials::new(identity))
+        });
         client.write(Packet::ConnAck(Box::new(connack)));
         self.connections.fetch_add(1, Ordering::Relaxed);
         self.metrics.connections.increment(1);
@@ -185,7 +197,7 @@ impl Broker {
         Ok(())
     }
 
-    fn admit(&self, connect: &Connect) -> Result<(), Refused> {
+    fn admit(&self, connect: &Connect, authenticated: Option<&Authenticated>) -> Result<(), Refused> {
         if self.stopping.load(Ordering::Acquire) {
             return Err(Refused::new(
                 ReasonCode::ServerUnavailable,
@@ -205,11 +217,11 @@ impl Broker {
                 "as many clients as allowed are connected",
             ));
         }
-        if connect.authentication_method.is_some() {
-            let why = "this broker offers no enhanced authentication";
+        if connect.authentication_method.is_some() && authenticated.is_none() {
+            let why = "the authentication that CONNECT asks for has not taken place";
             return Err(Refused::new(
-                ReasonCode::BadAuthenticationMethod,
-                RefusalReason::Protocol,
+                ReasonCode::NotAuthorized,
+                RefusalReason::Authentication,
                 why,
             ));
         }
@@ -274,6 +286,7 @@ impl Broker {
             problem_information: connect.request_problem_information.unwrap_or(true),
             server_receive_maximum: session.receive_maximum,
             server_topic_alias_maximum: session.topic_alias_maximum,
+            enhanced_authentication: connect.authentication_method.is_some(),
         }
     }
 
@@ -416,7 +429,7 @@ struct Entry {
 }
 
 impl Refused {
-    fn new(code: ReasonCode, reason: RefusalReason, why: &str) -> Self {
+    pub(super) fn new(code: ReasonCode, reason: RefusalReason, why: &str) -> Self {
         let mut connack = ConnAck::new(code);
         connack.reason_string = Some(why.to_owned());
         Self {
@@ -441,6 +454,7 @@ pub(super) fn new_client(session: Session, outbox: Arc<Outbox>) -> Client {
         acks: Vec::new(),
         next_ack: 0,
         next_key: 0,
+        credentials: None,
         will: None,
         session_expiry_secs: 0,
         assigned_id: false,

@@ -45,6 +45,7 @@ impl Broker {
             Action::Release(packet_id) => self.release(client, packet_id),
             Action::Subscribe(subscribe) => self.subscribe(client, subscribe, now),
             Action::Unsubscribe(unsubscribe) => self.unsubscribe(client, unsubscribe),
+            Action::Auth(auth) => self.authenticate_again(client, &auth, now)?,
             Action::Disconnect(disconnect) => {
                 self.check_disconnect(client, &disconnect)?;
                 return Ok(Next::End(Box::new(disconnect)));

@@ -1,6 +1,7 @@
 //! The only place that knows sessions, router and log: publish, subscribe, deliver, expire. Knows no socket.
 
 mod ack;
+mod authenticate;
 mod batches;
 mod client;
 mod connect;
@@ -45,8 +46,9 @@ mod waiting;
 mod will;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 
+pub use authenticate::{Authenticated, Introduced, Introduction};
 pub use client::Client;
 pub use connect::Refused;
 use cursors::{CursorLimits, CursorTable};
@@ -62,6 +64,7 @@ use route::Target;
 use rules::StoreRules;
 use sessions::Sessions;
 
+use crate::auth::Users;
 use crate::config::{Config, SharedStrategy};
 use crate::cursor::Strategy;
 use crate::log::{Log, LogError, LogOptions, LogReader, Submission};
@@ -78,6 +81,8 @@ pub struct Broker {
     config: Config,
     clock: Clock,
     metrics: Metrics,
+    /// Who may come in by enhanced authentication; `None`: it is not offered.
+    users: RwLock<Option<Arc<Users>>>,
     rules: Arc<StoreRules>,
     router: Router<Target>,
     retained: Retained,
@@ -154,6 +159,7 @@ impl Broker {
             instance: NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed),
             clock,
             metrics,
+            users: RwLock::default(),
             rules,
             router: Router::default(),
             retained: Retained::new(retained_limits),

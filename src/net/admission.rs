@@ -4,11 +4,11 @@ use std::future::poll_fn;
 use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::wire::Wire;
-use crate::broker::{Broker, Client, Refused};
-use crate::codec::{self, ConnAck, Connect, DecodeLimits, Packet};
+use crate::broker::{Authenticated, Broker, Client, Introduced, Introduction, Refused};
+use crate::codec::{self, Auth, ConnAck, Connect, DecodeLimits, Packet};
 use crate::metrics::RefusalReason;
 use crate::types::{ReasonCode, Version};
 
@@ -28,12 +28,12 @@ pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
         max_packet_size: broker.config().session.max_packet_size,
     };
     let mut largest = usize::MAX;
-    let refusal = match tokio::time::timeout(timeout, read_connect(wire, &limits)).await {
-        Ok(Ok(connect)) => {
+    let introduced = introduce(wire, broker, &limits, &mut largest);
+    let refusal = match tokio::time::timeout(timeout, introduced).await {
+        Ok(Ok((connect, authenticated))) => {
             let version = connect.version;
-            largest = connect.maximum_packet_size.map_or(usize::MAX, |size| size as usize);
             let keep_alive_secs = broker.keep_alive_secs(&connect);
-            match broker.connect(connect).await {
+            match broker.connect(connect, authenticated).await {
                 Ok(client) => {
                     return Some(Admitted {
                         client,
@@ -44,7 +44,10 @@ pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
             }
         }
         Ok(Err(refusal)) => refusal,
-        Err(_) => Refusal::silent(RefusalReason::Timeout, "no CONNECT in time"),
+        Err(_) => Refusal::silent(
+            RefusalReason::Timeout,
+            "no CONNECT, or no end of its authentication, in time",
+        ),
     };
     refuse(wire, broker, refusal, largest).await;
     None
@@ -72,6 +75,77 @@ impl Refusal {
             answer: Some((refused.connack, version)),
             reason: refused.reason,
             what,
+        }
+    }
+}
+
+/// Reads CONNECT, and goes through the exchange that it asks for. `largest` becomes the client's Maximum Packet Size.
+async fn introduce<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    broker: &Broker,
+    limits: &DecodeLimits,
+    largest: &mut usize,
+) -> Result<(Connect, Option<Authenticated>), Refusal> {
+    let connect = read_connect(wire, limits).await?;
+    *largest = connect.maximum_packet_size.map_or(usize::MAX, |size| size as usize);
+    let version = connect.version;
+    let refused = |refused: Box<Refused>| Refusal::answered(*refused, version);
+    let begun = broker.introduce(&connect, broker.clock().now()).map_err(refused)?;
+    let Some((mut introduction, mut answer)) = begun else {
+        return Ok((connect, None));
+    };
+    loop {
+        send_auth(wire, *answer, version, *largest).await?;
+        match next_step(wire, broker, &mut introduction, version, limits).await? {
+            Introduced::Continue(next) => answer = next,
+            Introduced::Done(authenticated) => return Ok((connect, Some(authenticated))),
+        }
+    }
+}
+
+async fn send_auth<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    auth: Auth,
+    version: Version,
+    largest: usize,
+) -> Result<(), Refusal> {
+    let mut out = BytesMut::new();
+    let encoded = codec::encode(&Packet::Auth(auth), version, &mut out);
+    if encoded.is_err() || out.len() > largest {
+        // [MQTT-3.1.2-24]
+        let what = "the authentication does not fit into the client's Maximum Packet Size";
+        return Err(Refusal::silent(RefusalReason::Authentication, what));
+    }
+    let lost = |_| Refusal::silent(RefusalReason::Lost, "lost during the authentication");
+    wire.stream.write_all(&out).await.map_err(lost)
+}
+
+/// Waits for what the client answers.
+async fn next_step<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    broker: &Broker,
+    introduction: &mut Introduction,
+    version: Version,
+    limits: &DecodeLimits,
+) -> Result<Introduced, Refusal> {
+    loop {
+        match codec::decode(&wire.input, Some(version), limits) {
+            Ok(None) => {}
+            Ok(Some((Packet::Disconnect(_), _))) => {
+                let what = "the client gave up during the authentication";
+                return Err(Refusal::silent(RefusalReason::Lost, what));
+            }
+            Ok(Some((packet, len))) => {
+                let step = broker.go_on(introduction, packet, broker.clock().now());
+                let step = step.map_err(|refused| Refusal::answered(*refused, version))?;
+                wire.input.advance(len);
+                return Ok(step);
+            }
+            Err(fault) => return Err(refuse_connect(&fault)),
+        }
+        let read = poll_fn(|cx| wire.poll_read(cx)).await;
+        if read == 0 {
+            return Err(Refusal::silent(RefusalReason::Lost, "closed during the authentication"));
         }
     }
 }

@@ -24,6 +24,8 @@ pub struct LinkOptions {
     pub server_receive_maximum: u16,
     /// How many aliases the server takes.
     pub server_topic_alias_maximum: u16,
+    /// Whether CONNECT had an authentication method.
+    pub enhanced_authentication: bool,
 }
 
 impl Default for LinkOptions {
@@ -37,6 +39,7 @@ impl Default for LinkOptions {
             problem_information: true,
             server_receive_maximum: u16::MAX,
             server_topic_alias_maximum: 0,
+            enhanced_authentication: false,
         }
     }
 }
