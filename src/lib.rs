@@ -18,6 +18,7 @@
 //! |---|---|---|
 //! | 0 | [`types`] | identifiers, QoS, reason codes, messages, the clock (the only place that asks the time) |
 //! | 1 | [`topic`] | topic names, filters, the subscription trie, topic <-> channel names |
+//! | 1 | [`selector`] | which messages a subscriber wants: the language, and its evaluation; knows values, no message |
 //! | 1 | [`codec`] | packets of both protocol versions <-> bytes, strictly checked |
 //! | 1 | [`config`] | one TOML tree, already valid when loaded (its rules are topic filters, so it knows [`topic`]) |
 //! | 1 | [`metrics`] | every metric named, described and registered in one place |
@@ -108,6 +109,7 @@ pub mod log;
 pub mod metrics;
 pub mod net;
 pub mod router;
+pub mod selector;
 pub mod server;
 pub mod session;
 pub mod store;
