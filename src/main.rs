@@ -14,6 +14,7 @@ fn main() -> ExitCode {
         Invocation::Check(args) => check(&args),
         Invocation::Backup(args) => tell(cli::backup(&args, env::vars_os())),
         Invocation::Inspect(args) => tell(cli::inspect(&args)),
+        Invocation::Selector(args) => tell(cli::try_selector(&args)),
     }
 }
 

@@ -27,8 +27,10 @@ mod replay;
 mod restore;
 mod route;
 mod rules;
+mod select;
 mod sessions;
 mod share;
+mod skipped;
 mod subscribe;
 mod subscription;
 mod tally;
@@ -55,13 +57,16 @@ use promise::Promise;
 pub use replay::Pumped;
 use route::Target;
 use rules::StoreRules;
+pub use select::selector_says;
 use sessions::Sessions;
+use skipped::SkippedList;
 
 use crate::config::{Config, SharedStrategy};
 use crate::cursor::Strategy;
 use crate::log::{Log, LogError, LogOptions, LogReader, Submission};
 use crate::metrics::Metrics;
 use crate::router::{Retained, RetainedLimits, Router};
+use crate::selector::Selectors;
 use crate::session::PublishToken;
 use crate::store::Store;
 use crate::types::{Clock, PacketId, Timestamp};
@@ -79,6 +84,9 @@ pub struct Broker {
     groups: Groups,
     sessions: Sessions,
     cursors: CursorTable,
+    selectors: Selectors,
+    /// Whose cursors are to move past what their selectors skipped.
+    skipped: SkippedList,
     /// Durable sessions whose place is to be saved by the next flush.
     unsaved: Mutex<Vec<Arc<Outbox>>>,
     next_session: AtomicU64,
@@ -155,6 +163,8 @@ impl Broker {
             groups: Groups::default(),
             sessions: Sessions::default(),
             cursors: CursorTable::new(limits, recovered.cursors),
+            selectors: Selectors::default(),
+            skipped: SkippedList::default(),
             unsaved: Mutex::default(),
             next_session: AtomicU64::new(recovered.next_session.0),
             refuses_full: AtomicBool::new(false),

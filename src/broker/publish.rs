@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::client::Client;
 use super::route::{Kept, Route};
 use super::rules::Keep as Rule;
+use super::select::{Passes, Subject};
 use super::turn::Turn;
 use super::will::Will;
 use super::{Broker, LogTag};
@@ -54,13 +55,14 @@ impl Broker {
         let asked = codec::user_properties(message.properties()).any(|property| property == ("store", "true"));
         let rule = self.rules.decide(topic, asked | asked_by_topic);
         let route = self.look_up(&message, None);
-        let holds = route.holds(message.qos());
+        let passes = route.select(&Subject::new(&message, rule == Rule::Yes), &self.metrics);
+        let holds = route.holds(message.qos(), passes.as_ref());
         let mut publish = self.keeping(message, rule, holds);
         publish.will_of = saved;
         if publish.writes() {
             turn.submit(Command::Publish(publish), LogTag::None);
         } else {
-            self.publish_now(&publish, None, Some(&route), turn);
+            self.publish_now(&publish, None, Some((&route, passes.as_ref())), turn);
         }
     }
 
@@ -134,17 +136,22 @@ impl Broker {
     ) -> Result<(), Fault> {
         // A stored event is in the log whoever wants it: its topic, cold here, is not looked up.
         let asks_route = rule != Rule::Yes || self.refuses_full();
-        let route = asks_route.then(|| self.look_up(&message, None));
-        if route.as_ref().is_some_and(|route| route.is_full(message.qos())) {
+        let routed = asks_route.then(|| {
+            let route = self.look_up(&message, None);
+            let passes = route.select(&Subject::new(&message, rule == Rule::Yes), &self.metrics);
+            (route, passes)
+        });
+        let routed = routed.as_ref().map(|(route, passes)| (&**route, passes.as_ref()));
+        if routed.is_some_and(|(route, passes)| route.is_full(message.qos(), passes)) {
             return self.refuse(client, incoming, &SESSION_FULL);
         }
-        let holds = route.as_ref().is_some_and(|route| route.holds(message.qos()));
+        let holds = routed.is_some_and(|(route, passes)| route.holds(message.qos(), passes));
         let mut publish = self.keeping(message, rule, holds);
         if let (QoS::ExactlyOnce, Some(id)) = (incoming.publish.qos, client.durable_id()) {
             publish.received = incoming.publish.packet_id.map(|packet_id| (id, packet_id));
         }
         if client.commits_awaited == 0 && !publish.writes() {
-            let outcome = self.publish_now(&publish, None, route.as_deref(), &mut client.turn);
+            let outcome = self.publish_now(&publish, None, routed, &mut client.turn);
             return self.settle(client, incoming.token, outcome);
         }
         // What comes after a kept message takes the same way, so that the order holds [MQTT-4.6.0-6].
@@ -154,13 +161,13 @@ impl Broker {
         Ok(())
     }
 
-    /// Retains and routes a message whose turn it is: one that is not kept, or one that is by now. `route` is who wants it,
-    /// if that was just looked up.
+    /// Retains and routes a message whose turn it is: one that is not kept, or one that is by now. `routed` is who wants
+    /// it, and which of their selectors it passes, if that was just looked up.
     pub(super) fn publish_now(
         &self,
         publish: &Publish,
         place: Option<Stored>,
-        route: Option<&Route>,
+        routed: Option<(&Route, Option<&Passes>)>,
         turn: &mut Turn,
     ) -> PublishOutcome {
         let message = &publish.message;
@@ -175,14 +182,16 @@ impl Broker {
             },
         });
         let found;
-        let route = match route {
-            Some(route) => route,
+        let (route, passes) = match routed {
+            Some(routed) => routed,
             None => {
-                found = self.look_up(message, kept);
-                &found
+                let route = self.look_up(message, kept);
+                let passes = route.select(&Subject::kept(message, kept), &self.metrics);
+                found = (route, passes);
+                (&*found.0, found.1.as_ref())
             }
         };
-        self.hand_out(route, message, kept, turn);
+        self.hand_out(route, message, kept, passes, turn);
         let mut outcome = PublishOutcome::accepted();
         outcome.sequence = place
             .filter(|_| publish.keep == Keep::Event)

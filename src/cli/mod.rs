@@ -3,6 +3,7 @@
 mod backup;
 mod inspect;
 mod log;
+mod selector;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -17,6 +18,7 @@ use crate::config::{
 pub use backup::{BackupArgs, BackupError, backup};
 pub use inspect::{InspectArgs, inspect};
 pub use log::start_log;
+pub use selector::{SelectorArgs, SelectorError, try_selector};
 
 /// What the user asks the program to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub enum Invocation {
     Backup(BackupArgs),
     /// Tell what a data folder holds.
     Inspect(InspectArgs),
+    /// Try a selector.
+    Selector(SelectorArgs),
 }
 
 /// Where the configuration comes from, and the options that the command line sets.
@@ -124,6 +128,11 @@ enum Command {
     /// Changes nothing. Rows that cannot be read are told and passed over. While a broker runs, what is told is of slightly
     /// different moments.
     Inspect(InspectArgs),
+    /// Try a message selector: prints true, false or unknown, or the fault with a caret under it (exit code 1)
+    ///
+    /// A subscriber with this selector gets the message only if it is true. The message has the given properties and
+    /// payload, and counts as not stored.
+    Selector(SelectorArgs),
 }
 
 impl From<Cli> for Invocation {
@@ -133,6 +142,7 @@ impl From<Cli> for Invocation {
             Some(Command::Check(args)) => Self::Check(args),
             Some(Command::Backup(args)) => Self::Backup(args),
             Some(Command::Inspect(args)) => Self::Inspect(args),
+            Some(Command::Selector(args)) => Self::Selector(args),
         }
     }
 }

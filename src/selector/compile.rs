@@ -1,5 +1,6 @@
 //! A selector ready for use: every name has a slot. Identical texts share one.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use ahash::AHashMap;
@@ -7,15 +8,20 @@ use ahash::AHashMap;
 use super::fault::{Fault, FaultKind};
 use super::parser::parse;
 use super::tree::{Condition, Header, Name, Operand, Step};
-use super::{MAX_PATHS, SelectorSet, Source, Truth};
+use super::set::{Facts, Map, Tables};
+use super::{MAX_PATHS, Source, Truth};
 
-/// A selector, compiled. Compare two with [`Arc::ptr_eq`]: a [`Selectors`] gives one for each text.
+/// A selector, compiled.
 #[derive(Debug)]
 pub struct Selector {
+    id: u64,
     text: Box<str>,
     pub(super) condition: Condition<Slot>,
     pub(super) properties: Vec<Box<str>>,
     pub(super) paths: Vec<Vec<Step>>,
+    /// Its names, for when it is evaluated alone.
+    tables: Tables,
+    map: Map,
 }
 
 /// Where the value of a name is found.
@@ -37,12 +43,21 @@ impl Selector {
         if names.paths.len() > MAX_PATHS {
             return Err(FaultKind::TooManyPaths.at(text, 0));
         }
+        let (tables, mut maps) = Tables::new([(&names.properties[..], &names.paths[..])].into_iter());
         Ok(Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             text: text.into(),
             condition,
             properties: names.properties,
             paths: names.paths,
+            tables,
+            map: maps.pop().unwrap_or_default(),
         })
+    }
+
+    /// A number that no other selector has; never 0. A [`Selectors`] gives one selector for each text.
+    pub fn id(&self) -> u64 {
+        self.id
     }
 
     /// The text.
@@ -51,11 +66,20 @@ impl Selector {
     }
 
     /// What it says of one message, looked at for nobody else.
-    pub fn evaluate(self: &Arc<Self>, source: &impl Source) -> Truth {
-        let set = SelectorSet::new([self.clone()]);
-        set.facts(source).evaluate(0)
+    pub fn evaluate(&self, source: &impl Source) -> Truth {
+        Facts::new(&self.tables, source).evaluate(&self.condition, &self.map)
     }
 }
+
+impl PartialEq for Selector {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Selector {}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// All selectors in use, by text.
 #[derive(Debug, Default)]

@@ -18,7 +18,7 @@ pub use compile::{Selector, Selectors};
 pub use fault::{Fault, FaultKind};
 pub use like::Pattern;
 pub use parser::parse;
-pub use set::{Facts, SelectorSet, SetBuilder, Source};
+pub use set::{SelectorSet, SetBuilder, Source};
 pub use tree::{Comparison, Condition, Header, Literal, Name, Operand, Scale, Sign, Step};
 pub use value::{Truth, Value};
 

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use super::compile::Slot;
 use super::evaluate;
 use super::json::PathTree;
+use super::tree::{Condition, Step};
 use super::{Header, Selector, Truth, Value};
 
 /// What a selector can ask of a message.
@@ -21,69 +22,83 @@ pub trait Source {
     fn payload(&self) -> &[u8];
 }
 
-/// Distinct selectors with their names put together.
+/// The names of one or more selectors, put together.
 #[derive(Debug, Default)]
-pub struct SelectorSet {
-    members: Vec<Member>,
+pub(super) struct Tables {
     /// In order, so that they can be searched.
     properties: Vec<Box<str>>,
     paths: PathTree,
 }
 
-#[derive(Debug)]
-struct Member {
-    selector: Arc<Selector>,
-    /// Where the properties of this selector are among those of the set.
+/// Where the names of one selector are in the tables.
+#[derive(Debug, Default)]
+pub(super) struct Map {
     properties: Box<[u32]>,
-    /// The same of its paths.
     paths: Box<[u32]>,
+}
+
+impl Tables {
+    /// The tables for these properties and paths of each selector, and where each finds its own.
+    pub(super) fn new<'n>(names: impl Iterator<Item = (&'n [Box<str>], &'n [Vec<Step>])> + Clone) -> (Self, Vec<Map>) {
+        let mut properties: Vec<Box<str>> = names.clone().flat_map(|(names, _)| names).cloned().collect();
+        properties.sort_unstable();
+        properties.dedup();
+        let mut paths = PathTree::default();
+        let maps = names.map(|(names, steps)| Map {
+            properties: names
+                .iter()
+                .map(|name| find(&properties, name).unwrap_or_default() as u32)
+                .collect(),
+            paths: steps.iter().map(|steps| paths.insert(steps)).collect(),
+        });
+        let maps = maps.collect();
+        (Self { properties, paths }, maps)
+    }
+}
+
+/// Distinct selectors that look at the same messages.
+#[derive(Debug, Default)]
+pub struct SelectorSet {
+    selectors: Vec<Arc<Selector>>,
+    maps: Vec<Map>,
+    tables: Tables,
 }
 
 impl SelectorSet {
     /// The set of these; each has the index of its place.
     pub fn new(selectors: impl IntoIterator<Item = Arc<Selector>>) -> Self {
         let selectors: Vec<_> = selectors.into_iter().collect();
-        let mut properties: Vec<Box<str>> = selectors
+        let names = selectors
             .iter()
-            .flat_map(|selector| selector.properties.iter().cloned())
-            .collect();
-        properties.sort_unstable();
-        properties.dedup();
-        let mut paths = PathTree::default();
-        let members = selectors.into_iter().map(|selector| {
-            let names = selector.properties.iter().map(|name| find(&properties, name));
-            let steps = selector.paths.iter().map(|steps| paths.insert(steps));
-            Member {
-                properties: names.map(|found| found.unwrap_or_default() as u32).collect(),
-                paths: steps.collect(),
-                selector,
-            }
-        });
+            .map(|selector| (&selector.properties[..], &selector.paths[..]));
+        let (tables, maps) = Tables::new(names);
         Self {
-            members: members.collect(),
-            properties,
-            paths,
+            selectors,
+            maps,
+            tables,
         }
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.members.is_empty()
+        self.selectors.is_empty()
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.members.len()
+        self.selectors.len()
     }
 
-    /// What a message says to them; nothing is looked at before it is asked for.
-    pub fn facts<'a, S: Source>(&'a self, source: &'a S) -> Facts<'a, S> {
-        Facts {
-            set: self,
-            source,
-            properties: OnceCell::new(),
-            payload: OnceCell::new(),
-        }
+    /// The selector of an index.
+    pub fn get(&self, index: usize) -> Option<&Arc<Selector>> {
+        self.selectors.get(index)
+    }
+
+    /// What each of them says of a message, in their order.
+    pub fn evaluate<'a, S: Source>(&'a self, source: &'a S) -> impl Iterator<Item = Truth> + 'a {
+        let facts = Facts::new(&self.tables, source);
+        let members = self.selectors.iter().zip(&self.maps);
+        members.map(move |(selector, map)| facts.evaluate(&selector.condition, map))
     }
 }
 
@@ -92,17 +107,17 @@ fn find(names: &[Box<str>], name: &str) -> Option<usize> {
 }
 
 /// Gathers the distinct selectors of many subscriptions into a set.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct SetBuilder {
     selectors: Vec<Arc<Selector>>,
-    known: AHashMap<*const Selector, u32>,
+    known: AHashMap<u64, u32>,
 }
 
 impl SetBuilder {
     /// The index that a selector has in the set.
     pub fn index(&mut self, selector: &Arc<Selector>) -> u32 {
         let next = self.selectors.len() as u32;
-        *self.known.entry(Arc::as_ptr(selector)).or_insert_with(|| {
+        *self.known.entry(selector.id()).or_insert_with(|| {
             self.selectors.push(selector.clone());
             next
         })
@@ -114,9 +129,9 @@ impl SetBuilder {
     }
 }
 
-/// What one message says to the selectors of a set, looked up at most once.
-pub struct Facts<'a, S> {
-    set: &'a SelectorSet,
+/// What one message says under the names of the tables. Nothing is looked at before it is asked for, or twice.
+pub(super) struct Facts<'a, S> {
+    tables: &'a Tables,
     source: &'a S,
     properties: OnceCell<Properties<'a>>,
     payload: OnceCell<Vec<Value<'a>>>,
@@ -125,17 +140,23 @@ pub struct Facts<'a, S> {
 type Properties<'a> = SmallVec<[Option<&'a str>; 8]>;
 
 impl<'a, S: Source> Facts<'a, S> {
-    /// What the selector of this index says.
-    pub fn evaluate(&self, index: usize) -> Truth {
-        match self.set.members.get(index) {
-            Some(member) => evaluate::condition(&member.selector.condition, &Lookup { facts: self, member }),
-            None => Truth::Unknown,
+    pub(super) fn new(tables: &'a Tables, source: &'a S) -> Self {
+        Self {
+            tables,
+            source,
+            properties: OnceCell::new(),
+            payload: OnceCell::new(),
         }
+    }
+
+    /// What the condition says whose names are mapped so.
+    pub(super) fn evaluate(&self, condition: &Condition<Slot>, map: &Map) -> Truth {
+        evaluate::condition(condition, &Lookup { facts: self, map })
     }
 
     fn property(&self, index: u32) -> Option<&'a str> {
         let found = self.properties.get_or_init(|| {
-            let names = &self.set.properties;
+            let names = &self.tables.properties;
             let mut found: Properties<'a> = SmallVec::from_elem(None, names.len());
             for (name, value) in self.source.properties() {
                 if let Some(index) = find(names, name) {
@@ -149,7 +170,9 @@ impl<'a, S: Source> Facts<'a, S> {
     }
 
     fn payload(&self, index: u32) -> Value<'_> {
-        let found = self.payload.get_or_init(|| self.set.paths.read(self.source.payload()));
+        let found = self
+            .payload
+            .get_or_init(|| self.tables.paths.read(self.source.payload()));
         found.get(index as usize).map_or(Value::Null, Value::borrowed)
     }
 }
@@ -157,7 +180,7 @@ impl<'a, S: Source> Facts<'a, S> {
 /// The facts as one selector names them.
 struct Lookup<'f, 'a, S> {
     facts: &'f Facts<'a, S>,
-    member: &'a Member,
+    map: &'f Map,
 }
 
 impl<S: Source> evaluate::Values for Lookup<'_, '_, S> {
@@ -165,10 +188,10 @@ impl<S: Source> evaluate::Values for Lookup<'_, '_, S> {
         match slot {
             Slot::Header(header) => self.facts.source.header(header),
             Slot::Property(index) => {
-                let text = self.facts.property(self.member.properties[index as usize]);
+                let text = self.facts.property(self.map.properties[index as usize]);
                 text.map_or(Value::Null, |text| Value::Text(text.into()))
             }
-            Slot::Payload(index) => self.facts.payload(self.member.paths[index as usize]),
+            Slot::Payload(index) => self.facts.payload(self.map.paths[index as usize]),
         }
     }
 }
