@@ -219,7 +219,10 @@ impl Client {
             retain_as_published: options.retain_as_published,
             id: options.id,
             since: subscription.since,
-            selector: subscription.selector.as_ref().map(|selector| selector.text().to_owned()),
+            selector: subscription
+                .selector
+                .as_ref()
+                .map(|selector| selector.text().to_owned()),
         };
         Some(Command::SaveSubscription(Box::new(record)))
     }

@@ -226,11 +226,11 @@ impl Broker {
             key.clone(),
             filter,
             saved,
-            request.selector.clone(),
             self.strategy(name),
             max_bytes,
             &self.reader,
         );
+        group.set_selector(request.selector.clone());
         group.subscribe(first);
         self.router.insert(filter, subscriber, Target::Group(group.clone()));
         group.routed(self.reader.watermark());

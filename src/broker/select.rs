@@ -72,13 +72,17 @@ impl<'a> Subject<'a> {
     }
 
     fn message_id(&self) -> Value<'a> {
-        let Some(sequence) = self.sequence else { return Value::Null };
+        let Some(sequence) = self.sequence else {
+            return Value::Null;
+        };
         let channel = channel_name(self.message.topic());
         Value::Text(format!("ID:{channel}/{}", sequence.0).into())
     }
 
     fn expiration(&self) -> i64 {
-        let Some(secs) = self.message.expiry_secs() else { return 0 };
+        let Some(secs) = self.message.expiry_secs() else {
+            return 0;
+        };
         millis(self.message.received()).saturating_add(i64::from(secs) * 1_000)
     }
 }

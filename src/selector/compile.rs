@@ -7,8 +7,8 @@ use ahash::AHashMap;
 
 use super::fault::{Fault, FaultKind};
 use super::parser::parse;
-use super::tree::{Condition, Header, Name, Operand, Step};
 use super::set::{Facts, Map, Tables};
+use super::tree::{Condition, Header, Name, Operand, Step};
 use super::{MAX_PATHS, Source, Truth};
 
 /// A selector, compiled.

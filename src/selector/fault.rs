@@ -128,8 +128,7 @@ impl FaultKind {
 impl Fault {
     /// The line of the text with the fault, a caret under it, and what is wrong; long lines are cut.
     pub fn explain(&self, text: &str) -> String {
-        let at = text.floor_char_boundary(self.at);
-        let (before, behind) = text.split_at(at);
+        let (before, behind) = text.split_at_checked(self.at).unwrap_or((text, ""));
         let begin = before.rfind('\n').map_or(0, |end| end + 1);
         let before: Vec<char> = before[begin..].chars().map(plain).collect();
         let shown = &before[before.len().saturating_sub(MOST_SHOWN)..];

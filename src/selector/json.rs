@@ -232,7 +232,7 @@ mod tests {
         let (a, b) = (member("a"), member("b"));
         let paths: &[&[Step]] = &[
             &[a.clone(), b.clone()],
-            &[a.clone()],
+            std::slice::from_ref(&a),
             &[],
             &[b.clone(), Step::Element(1)],
             &[b.clone(), Step::Element(1), a.clone()],

@@ -125,7 +125,7 @@ impl Piece {
             .chars
             .iter()
             .all(|wanted| rest.next().is_some_and(|c| wanted.is_none_or(|wanted| wanted == c)));
-        fits.then(|| rest.as_str())
+        fits.then_some(rest.as_str())
     }
 
     fn strip_back<'t>(&self, text: &'t str) -> Option<&'t str> {
@@ -135,7 +135,7 @@ impl Piece {
             rest.next_back()
                 .is_some_and(|c| wanted.is_none_or(|wanted| wanted == c))
         });
-        fits.then(|| rest.as_str())
+        fits.then_some(rest.as_str())
     }
 
     /// Where the first place ends at which the piece stands.

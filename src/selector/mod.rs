@@ -10,6 +10,8 @@ mod parser;
 mod print;
 mod set;
 #[cfg(test)]
+mod speed_tests;
+#[cfg(test)]
 mod tests;
 mod tree;
 mod value;

@@ -119,7 +119,11 @@ fn own_messages_are_left_out_where_no_local_says_so() {
     quiet.1.options.no_local = true;
     let mut reader = reader(wanted(vec![quiet, plain("t/a", QoS::AtLeastOnce, 5)]));
     let own = |reader: &mut PlainReader, position| {
-        let delivery = reader.delivery(&event(position, QoS::AtLeastOnce), &"publisher".into(), broker().metrics())?;
+        let delivery = reader.delivery(
+            &event(position, QoS::AtLeastOnce),
+            &"publisher".into(),
+            broker().metrics(),
+        )?;
         Some(delivery.subscription_ids.to_vec())
     };
     assert_eq!(own(&mut reader, 5), None);

@@ -330,7 +330,10 @@ fn what_a_selector_skips_must_not_come_and_all_else_must() {
     let mut witness = Witness::new(&[("events/#", 2)], Some(2), &ledger);
     witness.subscribes(&silent());
     witness.subscribed(&silent());
-    assert_eq!(witness.missing(&ledger).as_deref(), Some("twice events/0 1 has not come"));
+    assert_eq!(
+        witness.missing(&ledger).as_deref(),
+        Some("twice events/0 1 has not come")
+    );
     assert_fault(
         witness.given(&message(&ledger, QOS1, 1, 1), 1, &ledger),
         "or not the selector",
