@@ -1,5 +1,6 @@
 //! The only place that knows sessions, router and log: publish, subscribe, deliver, expire. Knows no socket.
 
+mod absent;
 mod ack;
 mod client;
 mod connect;
@@ -55,7 +56,7 @@ use holds::DurableHolds;
 use outbox::Outbox;
 use promise::Promise;
 pub use replay::Pumped;
-use route::Target;
+use route::{Routed, Target};
 use rules::StoreRules;
 pub use select::selector_says;
 use sessions::Sessions;
@@ -94,6 +95,8 @@ pub struct Broker {
     refuses_full: AtomicBool,
     pending_due: Mutex<Timestamp>,
     pending_next: AtomicUsize,
+    absent_due: Mutex<Timestamp>,
+    absent_next: AtomicUsize,
     /// Bytes of records that were ever written, or more: what the store held at the start counts in full.
     written_bytes: AtomicU64,
     /// Up to where records were handed out to those who are here.
@@ -110,8 +113,8 @@ pub enum LogTag {
     /// Nobody waits.
     #[default]
     None,
-    /// A PUBLISH of this session.
-    Publish(Arc<Outbox>, Option<PublishToken>),
+    /// A PUBLISH of this session, and which selectors it passed if that was looked at.
+    Publish(Arc<Outbox>, Option<PublishToken>, Option<Box<Routed>>),
     /// A change that a SUBACK or UNSUBACK of this session waits for.
     Change(Arc<Outbox>, u64),
     /// The place of this session, with all changes up to this number.
@@ -170,6 +173,8 @@ impl Broker {
             refuses_full: AtomicBool::new(false),
             pending_due: Mutex::default(),
             pending_next: AtomicUsize::new(0),
+            absent_due: Mutex::default(),
+            absent_next: AtomicUsize::new(0),
             written_bytes: AtomicU64::new(written_bytes),
             handed_out: AtomicU64::new(log.reader().watermark().0),
             reader: log.reader(),

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::client::Client;
-use super::route::{Kept, Route};
+use super::route::{Kept, Route, Routed};
 use super::rules::Keep as Rule;
-use super::select::{Passes, Subject};
+use super::select::Passes;
 use super::turn::Turn;
 use super::will::Will;
 use super::{Broker, LogTag};
@@ -54,15 +54,14 @@ impl Broker {
         let message = will.message(topic, now);
         let asked = codec::user_properties(message.properties()).any(|property| property == ("store", "true"));
         let rule = self.rules.decide(topic, asked | asked_by_topic);
-        let route = self.look_up(&message, None);
-        let passes = route.select(&Subject::new(&message, rule == Rule::Yes), &self.metrics);
-        let holds = route.holds(message.qos(), passes.as_ref());
+        let routed = self.find_route(&message, rule == Rule::Yes);
+        let holds = routed.route().holds(message.qos(), routed.passes());
         let mut publish = self.keeping(message, rule, holds);
         publish.will_of = saved;
         if publish.writes() {
             turn.submit(Command::Publish(publish), LogTag::None);
         } else {
-            self.publish_now(&publish, None, Some((&route, passes.as_ref())), turn);
+            self.publish_now(&publish, None, Some(routed), turn);
         }
     }
 
@@ -136,16 +135,15 @@ impl Broker {
     ) -> Result<(), Fault> {
         // A stored event is in the log whoever wants it: its topic, cold here, is not looked up.
         let asks_route = rule != Rule::Yes || self.refuses_full();
-        let routed = asks_route.then(|| {
-            let route = self.look_up(&message, None);
-            let passes = route.select(&Subject::new(&message, rule == Rule::Yes), &self.metrics);
-            (route, passes)
-        });
-        let routed = routed.as_ref().map(|(route, passes)| (&**route, passes.as_ref()));
-        if routed.is_some_and(|(route, passes)| route.is_full(message.qos(), passes)) {
+        let routed = asks_route.then(|| self.find_route(&message, rule == Rule::Yes));
+        let asked = |ask: fn(&Route, QoS, Option<&Passes>) -> bool| {
+            let routed = routed.as_ref();
+            routed.is_some_and(|routed| ask(routed.route(), message.qos(), routed.passes()))
+        };
+        if asked(Route::is_full) {
             return self.refuse(client, incoming, &SESSION_FULL);
         }
-        let holds = routed.is_some_and(|(route, passes)| route.holds(message.qos(), passes));
+        let holds = asked(Route::holds);
         let mut publish = self.keeping(message, rule, holds);
         if let (QoS::ExactlyOnce, Some(id)) = (incoming.publish.qos, client.durable_id()) {
             publish.received = incoming.publish.packet_id.map(|packet_id| (id, packet_id));
@@ -156,18 +154,21 @@ impl Broker {
         }
         // What comes after a kept message takes the same way, so that the order holds [MQTT-4.6.0-6].
         client.commits_awaited += 1;
-        let tag = LogTag::Publish(client.outbox.clone(), incoming.token);
+        // As an event it has an identifier that selectors may ask for: they are asked when it has got it.
+        let passed = routed.filter(|routed| routed.passes().is_some() && rule != Rule::Yes);
+        let routed = passed.map(Box::new);
+        let tag = LogTag::Publish(client.outbox.clone(), incoming.token, routed);
         client.turn.submit(Command::Publish(publish), tag);
         Ok(())
     }
 
     /// Retains and routes a message whose turn it is: one that is not kept, or one that is by now. `routed` is who wants
-    /// it, and which of their selectors it passes, if that was just looked up.
+    /// it, if that is known.
     pub(super) fn publish_now(
         &self,
         publish: &Publish,
         place: Option<Stored>,
-        routed: Option<(&Route, Option<&Passes>)>,
+        routed: Option<Routed>,
         turn: &mut Turn,
     ) -> PublishOutcome {
         let message = &publish.message;
@@ -181,17 +182,9 @@ impl Broker {
                 Keep::Held | Keep::Nothing => ChannelKind::Held,
             },
         });
-        let found;
-        let (route, passes) = match routed {
-            Some(routed) => routed,
-            None => {
-                let route = self.look_up(message, kept);
-                let passes = route.select(&Subject::kept(message, kept), &self.metrics);
-                found = (route, passes);
-                (&*found.0, found.1.as_ref())
-            }
-        };
-        self.hand_out(route, message, kept, passes, turn);
+        let routed = routed.unwrap_or_else(|| self.find_kept_route(message, kept));
+        let route = routed.route();
+        self.hand_out(route, message, kept, routed.passes(), turn);
         let mut outcome = PublishOutcome::accepted();
         outcome.sequence = place
             .filter(|_| publish.keep == Keep::Event)

@@ -73,6 +73,26 @@ pub struct Kept {
     pub kind: ChannelKind,
 }
 
+/// A route with the selectors of it that one message passes; good as long as no subscription changes.
+#[derive(Clone, Debug)]
+pub struct Routed {
+    generation: u64,
+    route: Arc<Route>,
+    passes: Option<Passes>,
+}
+
+impl Routed {
+    /// The route.
+    pub(super) fn route(&self) -> &Route {
+        &self.route
+    }
+
+    /// Which of its selectors the message passes; `None` if it has none.
+    pub(super) fn passes(&self) -> Option<&Passes> {
+        self.passes.as_ref()
+    }
+}
+
 /// A member of a live group.
 #[derive(Clone, Debug)]
 pub struct Member {
@@ -351,6 +371,36 @@ impl Broker {
             }) {
                 turn.push(&outbox, Item::Wake);
             }
+        }
+    }
+
+    /// Who wants a message that has no place in the log yet, and which of their selectors it passes.
+    pub(super) fn find_route(&self, message: &Message, is_event: bool) -> Routed {
+        // Seen before the route is: a later change makes it old.
+        let generation = self.router.generation();
+        let route = self.look_up(message, None);
+        let passes = route.select(&Subject::new(message, is_event), &self.metrics);
+        Routed {
+            generation,
+            route,
+            passes,
+        }
+    }
+
+    /// Whether nothing has changed since a route was found.
+    pub(super) fn still_holds(&self, routed: &Routed) -> bool {
+        routed.generation == self.router.generation()
+    }
+
+    /// Who wants a message with its place in the log, if it has one, and which of their selectors it passes.
+    pub(super) fn find_kept_route(&self, message: &Message, kept: Option<Kept>) -> Routed {
+        let generation = self.router.generation();
+        let route = self.look_up(message, kept);
+        let passes = route.select(&Subject::kept(message, kept), &self.metrics);
+        Routed {
+            generation,
+            route,
+            passes,
         }
     }
 

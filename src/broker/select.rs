@@ -131,8 +131,8 @@ pub(super) type SelectorIndex = u32;
 pub(super) const ANY: SelectorIndex = SelectorIndex::MAX;
 
 /// Which selectors of a set a message passes.
-#[derive(Debug)]
-pub(super) struct Passes(SmallVec<[bool; 16]>);
+#[derive(Clone, Debug)]
+pub struct Passes(SmallVec<[bool; 16]>);
 
 impl Passes {
     /// Asks every selector of a set.

@@ -110,15 +110,10 @@ impl Selectors {
         Ok(selector)
     }
 
-    /// How many are in use.
-    pub fn len(&self) -> usize {
-        let table = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        table.by_text.values().filter(|known| known.strong_count() > 0).count()
-    }
-
     /// Whether none is in use.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    pub fn is_unused(&self) -> bool {
+        let table = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        table.by_text.values().all(|known| known.strong_count() == 0)
     }
 }
 
@@ -225,7 +220,7 @@ mod tests {
         let second = selectors.compile("a = 1").expect("a selector");
         assert!(Arc::ptr_eq(&first, &second));
         assert!(!Arc::ptr_eq(&first, &selectors.compile("a = 2").expect("a selector")));
-        assert_eq!(selectors.len(), 1);
+        assert!(!selectors.is_unused() && Selectors::default().is_unused());
         for number in 0..10 * FEW {
             selectors.compile(&format!("a = {number}")).expect("a selector");
         }

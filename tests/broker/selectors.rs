@@ -357,6 +357,44 @@ fn what_another_session_needs_goes_past_a_session_that_skips_it() {
 }
 
 #[test]
+fn a_held_message_is_evaluated_once_before_and_after_its_commit() {
+    let broker = Broker::start();
+    let mut client = broker.connect(lasting("client"));
+    client.subscribe("u/#", 1, EVEN);
+    publish(&broker, "u/a", 1..=10);
+    assert_eq!(client.take_texts(5), ["2", "4", "6", "8", "10"]);
+    let counted = [EVALUATED, PASSED, SKIPPED, WRITTEN].map(|name| broker.metric(name));
+    assert_eq!(counted, [10.0, 5.0, 5.0, 5.0]);
+}
+
+#[test]
+fn a_session_that_is_away_keeps_nothing_that_it_skips() {
+    let store = Arc::new(MemoryStore::new());
+    let mut config = config();
+    config.store.cursor_flush = std::time::Duration::from_millis(10);
+    let broker = Broker::start_on(config.clone(), store.clone());
+    let mut away = broker.connect(lasting("away"));
+    away.subscribe("u/#", 1, EVEN);
+    away.disconnect();
+    let mut odd = broker.connect(lasting("odd"));
+    odd.subscribe("u/#", 1, &[("selector", "kind = 'odd'")]);
+    for number in [1, 3, 5] {
+        publish(&broker, "u/a", number..=number);
+    }
+    assert_eq!(odd.take_texts(3), ["1", "3", "5"]);
+    broker.await_metric(RELEASED, |released| released == 3.0);
+    publish(&broker, "u/a", 6..=9);
+    assert_eq!(odd.take_texts(2), ["7", "9"]);
+    odd.assert_quiet();
+    broker.stop();
+    let broker = Broker::start_on(config, store);
+    let mut away = broker.connect(lasting("away"));
+    assert_eq!(away.take_texts(2), ["6", "8"]);
+    away.assert_quiet();
+    broker.await_metric(RELEASED, |released| released == 4.0);
+}
+
+#[test]
 fn every_kind_of_subscription_keeps_its_selector_over_a_restart() {
     let store = Arc::new(MemoryStore::new());
     let broker = Broker::start_on(config(), store.clone());
