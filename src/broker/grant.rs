@@ -179,6 +179,14 @@ impl Broker {
             return Err(in_use());
         }
         self.check_room(&cursor_key)?;
+        let outbox = client.outbox.clone();
+        let joining = Joining {
+            outbox: &outbox,
+            selector: request.selector.as_ref(),
+            router: &self.router,
+        };
+        // A refusal leaves the subscription that is there as it is.
+        self.groups.check_replay(&cursor_key, &joining)?;
         self.leave(client, &request.path);
         let (mut before, mut awaited, mut resumed) = (Vec::new(), None, true);
         let make = |subscriber| {
@@ -186,11 +194,6 @@ impl Broker {
             let opened = self.open_cursor(&cursor_key, request, start, &mut alive, now)?;
             (before, awaited, resumed) = (opened.before, opened.awaited, opened.resumed);
             Ok(self.make_group(subscriber, &cursor_key, name, request, opened.saved, &client.outbox))
-        };
-        let joining = Joining {
-            outbox: &client.outbox,
-            selector: request.selector.as_ref(),
-            router: &self.router,
         };
         let group = self
             .groups

@@ -128,6 +128,26 @@ impl Groups {
         Ok(Some(group))
     }
 
+    /// Whether a session may join a shared subscription without a start option with this selector.
+    pub fn check_share(&self, name: &Arc<str>, filter: &TopicFilter, joining: &Joining<'_>) -> Result<(), Refusal> {
+        let shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let differs = match shares.get(&(name.clone(), filter.clone())) {
+            Some(Share::Kept(group)) => joining.differs(group),
+            Some(Share::Live(_, group)) => joining.differs_live(group),
+            None => Ok(false),
+        };
+        differs.map(|_| ())
+    }
+
+    /// The same of a group with a cursor.
+    pub fn check_replay(&self, key: &CursorKey, joining: &Joining<'_>) -> Result<(), Refusal> {
+        let replays = self.replays.lock().unwrap_or_else(PoisonError::into_inner);
+        match replays.get(key) {
+            Some(group) => joining.differs(group).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
     /// A member says anew which messages the group wants.
     pub fn choose_selector(
         &self,
@@ -179,30 +199,40 @@ impl Groups {
 }
 
 impl Joining<'_> {
-    /// Gives a group with a cursor this selector, unless it has it already.
-    fn choose(&self, group: &Group) -> Result<(), Refusal> {
-        if group.selector().as_ref() == self.selector {
-            return Ok(());
-        }
-        if group.has_others(self.outbox.subscriber) {
+    /// Whether a group with a cursor has another selector; that is refused while others are subscribed.
+    fn differs(&self, group: &Group) -> Result<bool, Refusal> {
+        let differs = group.selector().as_ref() != self.selector;
+        if differs && group.has_others(self.outbox.subscriber) {
             return Err(other_selector());
         }
-        group.set_selector(self.selector.cloned());
-        self.router.touch();
+        Ok(differs)
+    }
+
+    /// The same of a live group.
+    fn differs_live(&self, group: &ShareGroup<Member>) -> Result<bool, Refusal> {
+        let differs = group.selector().as_ref() != self.selector;
+        let own = self.outbox.subscriber;
+        if differs && group.members().iter().any(|member| member.outbox.subscriber != own) {
+            return Err(other_selector());
+        }
+        Ok(differs)
+    }
+
+    /// Gives a group with a cursor this selector, unless it has it already.
+    fn choose(&self, group: &Group) -> Result<(), Refusal> {
+        if self.differs(group)? {
+            group.set_selector(self.selector.cloned());
+            self.router.touch();
+        }
         Ok(())
     }
 
     /// The same for a live group.
     fn choose_live(&self, group: &ShareGroup<Member>) -> Result<(), Refusal> {
-        if group.selector().as_ref() == self.selector {
-            return Ok(());
+        if self.differs_live(group)? {
+            group.set_selector(self.selector.cloned());
+            self.router.touch();
         }
-        let own = self.outbox.subscriber;
-        if group.members().iter().any(|member| member.outbox.subscriber != own) {
-            return Err(other_selector());
-        }
-        group.set_selector(self.selector.cloned());
-        self.router.touch();
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ahash::AHashMap;
 
-use super::select::{ANY, Passes, SelectorIndex, Subject};
+use super::select::{ANY, SelectorIndex, Subject, passes_asked};
 use super::subscription::{Subscription, SubscriptionOptions, SubscriptionPath, merged};
 use super::{BATCH_BYTES, BATCH_RECORDS};
 use crate::cursor::AckFloor;
@@ -124,12 +124,12 @@ impl PlainReader {
             .by_channel
             .entry(event.channel)
             .or_insert_with(|| wanted.matching(event.message.topic()));
-        let selects = plains.iter().any(|plain| plain.selector != ANY);
-        let passes = selects.then(|| Passes::new(&wanted.selectors, &Subject::record(event), metrics));
+        let subject = Subject::record(event);
+        let asked = wanted.selectors.ask(&subject);
         let options = plains
             .iter()
             .filter(|plain| event.position > plain.since)
-            .filter(|plain| passes.as_ref().is_none_or(|passes| passes.of(plain.selector)))
+            .filter(|plain| plain.selector == ANY || passes_asked(&asked, plain.selector, metrics))
             .map(|plain| &plain.options);
         let own = event.message.publisher() == Some(client_id);
         let mut delivery = merged(options, &event.message, own)?;

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use crate::codec::{self, PropertyId, PropertyValue};
 use crate::log::{ChannelKind, Event};
 use crate::metrics::Metrics;
-use crate::selector::{Header, Selector, SelectorSet, Source, Truth, Value};
+use crate::selector::{Asked, Header, Selector, SelectorSet, Source, Truth, Value};
 use crate::topic::channel_name;
 use crate::types::{Message, QoS, Sequence, Timestamp};
 
@@ -152,6 +152,13 @@ impl Passes {
 /// Whether a message passes a selector that looks at it alone.
 pub(super) fn passes(selector: &Selector, subject: &Subject<'_>, metrics: &Metrics) -> bool {
     let passes = selector.evaluate(subject) == Truth::True;
+    count(metrics, 1, u64::from(passes));
+    passes
+}
+
+/// Whether the message that is asked about passes one selector of a set.
+pub(super) fn passes_asked(asked: &Asked<'_, Subject<'_>>, selector: SelectorIndex, metrics: &Metrics) -> bool {
+    let passes = asked.says(selector as usize) == Truth::True;
     count(metrics, 1, u64::from(passes));
     passes
 }

@@ -28,6 +28,13 @@ impl Broker {
     ) -> Result<Granted, Refusal> {
         let known = client.subscription(&request.path, SubscriptionKind::Share);
         if known.is_none() {
+            let joining = Joining {
+                outbox: &client.outbox,
+                selector: request.selector.as_ref(),
+                router: &self.router,
+            };
+            // A refusal leaves the subscription that is there as it is.
+            self.groups.check_share(name, &request.path.filter, &joining)?;
             self.leave(client, &request.path);
         }
         let key = known.as_ref().map_or_else(|| client.new_key(), |known| known.key);

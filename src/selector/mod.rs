@@ -20,7 +20,7 @@ pub use compile::{Selector, Selectors};
 pub use fault::{Fault, FaultKind};
 pub use like::Pattern;
 pub use parser::parse;
-pub use set::{SelectorSet, SetBuilder, Source};
+pub use set::{Asked, SelectorSet, SetBuilder, Source};
 pub use tree::{Comparison, Condition, Header, Literal, Name, Operand, Scale, Sign, Step};
 pub use value::{Truth, Value};
 

@@ -94,11 +94,34 @@ impl SelectorSet {
         self.selectors.get(index)
     }
 
+    /// Asks about a message; nothing is looked at before the first question.
+    pub fn ask<'a, S: Source>(&'a self, source: &'a S) -> Asked<'a, S> {
+        Asked {
+            set: self,
+            facts: Facts::new(&self.tables, source),
+        }
+    }
+
     /// What each of them says of a message, in their order.
     pub fn evaluate<'a, S: Source>(&'a self, source: &'a S) -> impl Iterator<Item = Truth> + 'a {
-        let facts = Facts::new(&self.tables, source);
-        let members = self.selectors.iter().zip(&self.maps);
-        members.map(move |(selector, map)| facts.evaluate(&selector.condition, map))
+        let asked = self.ask(source);
+        (0..self.len()).map(move |index| asked.says(index))
+    }
+}
+
+/// A message that selectors are asked about.
+pub struct Asked<'a, S> {
+    set: &'a SelectorSet,
+    facts: Facts<'a, S>,
+}
+
+impl<S: Source> Asked<'_, S> {
+    /// What the selector of this index says.
+    pub fn says(&self, index: usize) -> Truth {
+        match (self.set.selectors.get(index), self.set.maps.get(index)) {
+            (Some(selector), Some(map)) => self.facts.evaluate(&selector.condition, map),
+            _ => Truth::Unknown,
+        }
     }
 }
 

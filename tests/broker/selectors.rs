@@ -310,6 +310,24 @@ fn a_groups_selector_is_one_while_others_are_subscribed() {
 }
 
 #[test]
+fn a_refused_change_to_another_kind_of_group_leaves_the_subscription() {
+    let broker = Broker::start();
+    let path = "$share/g/s/#";
+    let mut live = broker.connect(v5("live"));
+    live.subscribe(path, 1, EVEN);
+    let mut replaying = broker.connect(v5("replaying"));
+    let odd = [("replay", "new"), ("selector", "kind = 'odd'")];
+    replaying.subscribe(path, 1, &odd);
+    assert_refused(&subscribe(&mut live, path, &[("replay", "new")]), "another one");
+    assert_refused(&subscribe(&mut replaying, path, &[]), "another one");
+    publish(&broker, "s/a", 1..=2);
+    assert_eq!(live.take_texts(1), ["2"]);
+    assert_eq!(replaying.take_texts(1), ["1"]);
+    live.assert_quiet();
+    replaying.assert_quiet();
+}
+
+#[test]
 fn what_no_selector_wants_is_not_held() {
     let store = Arc::new(MemoryStore::new());
     let broker = Broker::start_on(config(), store.clone());
