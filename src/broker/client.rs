@@ -20,6 +20,7 @@ use super::unwritten::Unwritten;
 use super::will::Will;
 use crate::codec::Packet;
 use crate::log::{Command, SessionRecord, SubscriptionKind, SubscriptionRecord};
+use crate::selector::Selector;
 use crate::session::{Delivery, Session, Source, SubscriptionKey};
 use crate::topic::TopicFilter;
 use crate::types::{Position, SessionId, SmallMap, Timestamp, Version};
@@ -99,14 +100,20 @@ impl Client {
     pub(super) fn subscription(&self, path: &SubscriptionPath, kind: SubscriptionKind) -> Option<Subscription> {
         self.subscriptions
             .get(path)
-            .copied()
+            .cloned()
             .filter(|subscription| subscription.kind == kind)
     }
 
-    /// A subscription that is there was asked for again with these options.
-    pub(super) fn note_options(&mut self, path: &SubscriptionPath, options: SubscriptionOptions) {
+    /// A subscription that is there was asked for again with these options and this selector.
+    pub(super) fn note_options(
+        &mut self,
+        path: &SubscriptionPath,
+        options: SubscriptionOptions,
+        selector: Option<Arc<Selector>>,
+    ) {
         if let Some(subscription) = self.subscriptions.get_mut(path) {
             subscription.options = options;
+            subscription.selector = selector;
         }
     }
 
@@ -248,6 +255,10 @@ impl Client {
             retain_as_published: options.retain_as_published,
             id: options.id.map(NonZeroU32::get),
             since: subscription.since,
+            selector: subscription
+                .selector
+                .as_ref()
+                .map(|selector| selector.text().to_owned()),
         };
         Some(Command::SaveSubscription(Box::new(record)))
     }

@@ -3,6 +3,7 @@
 use super::client::{Client, GroupMembership};
 use super::outbox::{Item, Reply};
 use super::replay::{Passed, PumpContext, Pumped, ReplaySubscription};
+use super::select::count;
 use super::{Broker, OUTPUT_LIMIT};
 use crate::log::LogError;
 use crate::metrics::{DeliveryKind, DropReason};
@@ -161,6 +162,7 @@ impl Broker {
             tally: &mut client.tally,
             unwritten: &mut client.unwritten,
             now,
+            handed_out: self.handed_out(),
             output_limit: OUTPUT_LIMIT,
         }
     }
@@ -197,6 +199,9 @@ impl Broker {
             client.turn.push(outbox, Item::Wake);
         }
         self.metrics.dropped.of(DropReason::Expired).increment(work.expired);
+        if work.evaluated > 0 {
+            count(&self.metrics, work.evaluated, work.passed);
+        }
         let mut progress = false;
         while let Some(assigned) = work.assigned.pop_front() {
             let source = match assigned.item.stored {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::outbox::Outbox;
+use super::select::{Passes, SelectorIndex};
 use super::subscription::{SubscriptionOptions, merged};
 use crate::router::SubscriberId;
 use crate::session::{Delivery, SubscriptionIds};
@@ -15,13 +16,19 @@ use crate::types::{Message, QoS, Version};
 #[derive(Debug)]
 pub(super) struct LiveTarget {
     pub outbox: Arc<Outbox>,
-    subscriptions: SmallVec<[SubscriptionOptions; 1]>,
+    subscriptions: SmallVec<[Plain; 1]>,
     /// What they come to.
     pub granted: Granted,
     /// Whether one of them asks for No Local.
     pub no_local: bool,
     /// The number of the kind of packets it gets, where many get them.
     pub kind: usize,
+}
+
+#[derive(Debug)]
+struct Plain {
+    options: SubscriptionOptions,
+    selector: SelectorIndex,
 }
 
 /// What makes the packets of one message differ.
@@ -37,10 +44,10 @@ pub(super) struct Granted {
 
 impl LiveTarget {
     /// A session with one subscription.
-    pub fn new(outbox: &Arc<Outbox>, options: SubscriptionOptions) -> Self {
+    pub fn new(outbox: &Arc<Outbox>, options: SubscriptionOptions, selector: SelectorIndex) -> Self {
         Self {
             outbox: outbox.clone(),
-            subscriptions: SmallVec::from_buf([options]),
+            subscriptions: SmallVec::from_buf([Plain { options, selector }]),
             granted: Granted {
                 version: outbox.version(),
                 qos: options.qos,
@@ -59,10 +66,15 @@ impl LiveTarget {
         self.no_local |= other.no_local;
     }
 
-    /// The delivery for this session.
-    pub fn delivery(&self, message: &Arc<Message>) -> Option<Delivery> {
+    /// The delivery for this session of a message that passes these selectors.
+    pub fn delivery(&self, message: &Arc<Message>, passes: Option<&Passes>) -> Option<Delivery> {
         let own = message.publisher() == Some(&self.outbox.client_id);
-        merged(self.subscriptions.iter(), message, own)
+        let plains = self.subscriptions.iter();
+        let Some(passes) = passes else {
+            return merged(plains.map(|plain| &plain.options), message, own);
+        };
+        let selected = plains.filter(|plain| passes.of(plain.selector));
+        merged(selected.map(|plain| &plain.options), message, own)
     }
 
     /// Whether No Local may keep a message of this session from it [MQTT-3.8.3-3].

@@ -33,6 +33,8 @@ pub struct Outbox {
     floor: AtomicU64,
     /// More waits for a durable session than may, and the publishers are to be told.
     over_limit: AtomicBool,
+    /// The last position that a selector skipped for a replay subscription since that was asked last; 0 is none.
+    skipped: AtomicU64,
     load: AtomicUsize,
     inner: Mutex<Inner>,
     released: Notify,
@@ -138,6 +140,7 @@ impl Outbox {
             is_v5: AtomicBool::new(true),
             floor: AtomicU64::new(0),
             over_limit: AtomicBool::new(false),
+            skipped: AtomicU64::new(0),
             load: AtomicUsize::new(0),
             inner: Mutex::default(),
             released: Notify::new(),
@@ -190,6 +193,16 @@ impl Outbox {
     /// Says whether publishers are refused. Returns what was said before.
     pub fn set_over_limit(&self, over: bool) -> bool {
         self.over_limit.swap(over, Ordering::AcqRel)
+    }
+
+    /// A selector skipped a record for a replay subscription. Returns whether it is the first since that was asked.
+    pub fn note_skipped(&self, position: Position) -> bool {
+        self.skipped.fetch_max(position.0, Ordering::AcqRel) == 0
+    }
+
+    /// The last record that was skipped; from now on the next one is the first.
+    pub fn take_skipped(&self) -> Position {
+        Position(self.skipped.swap(0, Ordering::AcqRel))
     }
 
     /// How many messages wait here or for the client's acknowledgement; roughly.

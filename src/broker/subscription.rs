@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::log::SubscriptionKind;
+use crate::selector::Selector;
 use crate::session::{Delivery, Source, SubscriptionIds, SubscriptionKey};
 use crate::topic::TopicFilter;
 use crate::types::{Message, Position, QoS};
@@ -30,22 +31,30 @@ pub(super) struct SubscriptionPath {
 }
 
 /// What a session holds of one subscription.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Subscription {
     pub key: SubscriptionKey,
     pub kind: SubscriptionKind,
     pub options: SubscriptionOptions,
+    /// Which messages it wants; all without one.
+    pub selector: Option<Arc<Selector>>,
     /// Of a durable session's plain subscription: what is after this position belongs to it.
     pub since: Position,
 }
 
 impl Subscription {
     /// A subscription with a cursor of its own.
-    pub(super) fn new(key: SubscriptionKey, kind: SubscriptionKind, options: SubscriptionOptions) -> Self {
+    pub(super) fn new(
+        key: SubscriptionKey,
+        kind: SubscriptionKind,
+        options: SubscriptionOptions,
+        selector: Option<Arc<Selector>>,
+    ) -> Self {
         Self {
             key,
             kind,
             options,
+            selector,
             since: Position::default(),
         }
     }

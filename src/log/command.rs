@@ -64,7 +64,7 @@ impl Command {
                 Self::SaveCursor(record) => record.filter.len() + 8 * record.acked.len(),
                 Self::SavePlace(record) => record.size(),
                 Self::SaveWill(record) => record.message.size(),
-                Self::SaveSubscription(record) => record.filter.len(),
+                Self::SaveSubscription(record) => record.filter.len() + record.selector.as_ref().map_or(0, String::len),
                 _ => 0,
             }
     }

@@ -41,6 +41,7 @@ fn event(position: u64) -> Item {
         LaneItem {
             message: message(QoS::AtLeastOnce),
             stored: Some(stored),
+            selected: 0,
         },
     )
 }
