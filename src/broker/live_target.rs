@@ -22,7 +22,7 @@ pub(super) struct LiveTarget {
     /// Whether one of them asks for No Local.
     pub no_local: bool,
     /// The number of the kind of packets it gets, where many get them.
-    pub kind: usize,
+    pub kind: u8,
 }
 
 #[derive(Debug)]

@@ -1,7 +1,9 @@
 //! From a message and the router's targets to deliveries. Knows no socket and no disk.
 
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+use smallvec::SmallVec;
 
 use super::Broker;
 use super::group::Group;
@@ -17,7 +19,7 @@ use crate::metrics::Metrics;
 use crate::router::{Prepared, RouteCache, ShareGroup, SubscriberId, hash_topic};
 use crate::selector::{Selector, SelectorSet, SetBuilder};
 use crate::session::{Source, SubscriptionKey};
-use crate::types::{Message, QoS};
+use crate::types::{HasEmpty, Message, QoS, Rare};
 
 /// What the router holds at a filter.
 #[derive(Clone, Debug)]
@@ -126,7 +128,14 @@ pub struct Route {
     /// Whether somebody who is away wants the topic.
     absent: bool,
     pass: Pass,
-    live: Vec<LiveTarget>,
+    /// One in place, as most topics have one.
+    live: SmallVec<[LiveTarget; 1]>,
+    others: Rare<Others>,
+}
+
+/// What most routes have none of.
+#[derive(Debug, Default)]
+struct Others {
     /// The kinds of packets that plain subscribers get; none if there are few subscribers or many kinds.
     kinds: Vec<Granted>,
     shares: Vec<(Arc<ShareGroup<Member>>, SelectorIndex)>,
@@ -134,6 +143,13 @@ pub struct Route {
     groups: Vec<(Arc<Group>, SelectorIndex)>,
     /// What there is only if a target has a selector.
     selection: Option<Box<Selection>>,
+}
+
+impl HasEmpty for Others {
+    fn empty() -> &'static Self {
+        static EMPTY: LazyLock<Others> = LazyLock::new(Others::default);
+        &EMPTY
+    }
 }
 
 /// How a message that nobody keeps goes to those who want it.
@@ -171,11 +187,11 @@ impl Prepared<Target> for Route {
             }
             Target::Share(group) => {
                 let selector = self.index(group.selector().as_ref());
-                self.shares.push((group.clone(), selector));
+                self.others.shares.push((group.clone(), selector));
             }
             Target::Replay(outbox, key, selector) if outbox.is_connected() => {
                 let selector = self.index(selector.as_ref());
-                self.replays.push((outbox.clone(), *key, selector));
+                self.others.replays.push((outbox.clone(), *key, selector));
             }
             Target::Replay(..) => self.absent = true,
             Target::Group(group) => {
@@ -183,21 +199,24 @@ impl Prepared<Target> for Route {
                 if group.is_share() {
                     self.hold(selector);
                 }
-                self.groups.push((group.clone(), selector));
+                self.others.groups.push((group.clone(), selector));
             }
         }
     }
 
     fn finish(&mut self) -> usize {
         self.merge_live();
-        self.kinds = kinds(&mut self.live);
+        let kinds = kinds(&mut self.live);
+        if !kinds.is_empty() {
+            self.others.kinds = kinds;
+        }
         self.pass = self.choose_pass();
         let mut selectors = 0;
-        if let Some(selection) = &mut self.selection {
+        if let Some(selection) = &mut self.others.selection {
             selection.set = std::mem::take(&mut selection.building).build();
             selectors = selection.set.len();
         }
-        self.live.len() + self.shares.len() + self.replays.len() + self.groups.len() + selectors
+        self.live.len() + self.others.shares.len() + self.others.replays.len() + self.others.groups.len() + selectors
     }
 }
 
@@ -206,7 +225,7 @@ impl Route {
         if outbox.durable && options.qos > QoS::AtMostOnce {
             self.hold(selector);
             if outbox.is_over_limit() {
-                match self.selection.as_mut().filter(|_| selector != ANY) {
+                match self.others.selection.as_mut().filter(|_| selector != ANY) {
                     Some(selection) => selection.full.push(selector),
                     None => self.full = true,
                 }
@@ -222,13 +241,13 @@ impl Route {
     /// The index of a selector among those of this route.
     fn index(&mut self, selector: Option<&Arc<Selector>>) -> SelectorIndex {
         let Some(selector) = selector else { return ANY };
-        let selection = self.selection.get_or_insert_default();
+        let selection = self.others.selection.get_or_insert_default();
         selection.building.index(selector)
     }
 
     /// A durable session has to find what passes this selector in the log.
     fn hold(&mut self, selector: SelectorIndex) {
-        match self.selection.as_mut().filter(|_| selector != ANY) {
+        match self.others.selection.as_mut().filter(|_| selector != ANY) {
             Some(selection) => selection.holds.push(selector),
             None => self.holds = true,
         }
@@ -236,12 +255,12 @@ impl Route {
 
     /// Which of the selectors a message passes; `None` if there is none.
     pub(super) fn select(&self, subject: &Subject<'_>, metrics: &Metrics) -> Option<Passes> {
-        let selection = self.selection.as_ref()?;
+        let selection = self.others.selection.as_ref()?;
         Some(Passes::new(&selection.set, subject, metrics))
     }
 
     fn any(&self, passes: Option<&Passes>, of: impl Fn(&Selection) -> &[SelectorIndex]) -> bool {
-        let selection = self.selection.as_ref().zip(passes);
+        let selection = self.others.selection.as_ref().zip(passes);
         selection.is_some_and(|(selection, passes)| of(selection).iter().any(|selector| passes.of(*selector)))
     }
 
@@ -257,18 +276,18 @@ impl Route {
 
     /// What a lane item that passed a selector says of it.
     fn selector_id(&self, selector: SelectorIndex) -> u64 {
-        let selection = self.selection.as_ref();
+        let selection = self.others.selection.as_ref();
         let selector = selection.and_then(|selection| selection.set.get(selector as usize));
         selector.map_or(0, |selector| selector.id())
     }
 
     fn choose_pass(&self) -> Pass {
-        if self.selection.is_some() || !self.replays.is_empty() || !self.groups.is_empty() {
+        if self.others.selection.is_some() || !self.others.replays.is_empty() || !self.others.groups.is_empty() {
             return Pass::Not;
         }
-        match (self.shares.len(), self.live.len()) {
+        match (self.others.shares.len(), self.live.len()) {
             (0, 0..=FEW) => Pass::Each,
-            (0, _) if !self.kinds.is_empty() => Pass::Shared,
+            (0, _) if !self.others.kinds.is_empty() => Pass::Shared,
             (1, 0) => Pass::Member,
             _ => Pass::Not,
         }
@@ -293,18 +312,20 @@ impl Route {
 
     /// The kinds of packets that many get.
     pub(super) fn kinds(&self) -> &[Granted] {
-        &self.kinds
+        &self.others.kinds
     }
 
     /// All of them, each with the number of its kind.
     pub(super) fn of_kinds(&self) -> impl Iterator<Item = (&Arc<Outbox>, usize)> {
-        self.live.iter().map(|target| (&target.outbox, target.kind))
+        self.live
+            .iter()
+            .map(|target| (&target.outbox, usize::from(target.kind)))
     }
 
     /// The member of the one group whose turn it is.
     #[inline]
     pub(super) fn member(&self, topic: &str) -> Option<Member> {
-        let (group, _) = self.shares.first()?;
+        let (group, _) = self.others.shares.first()?;
         group.choose(hash_topic(topic.as_bytes()), fastrand::u64(..))
     }
 
@@ -324,9 +345,9 @@ impl Route {
     pub fn is_empty(&self) -> bool {
         !self.absent
             && self.live.is_empty()
-            && self.shares.is_empty()
-            && self.replays.is_empty()
-            && self.groups.is_empty()
+            && self.others.shares.is_empty()
+            && self.others.replays.is_empty()
+            && self.others.groups.is_empty()
     }
 }
 
@@ -345,7 +366,7 @@ fn kinds(live: &mut [LiveTarget]) -> Vec<Granted> {
         if kinds.len() > MOST_KINDS {
             return Vec::new();
         }
-        target.kind = kind;
+        target.kind = kind as u8;
     }
     kinds
 }
@@ -376,7 +397,7 @@ impl Broker {
             }
         }
         let wanted = |selector: SelectorIndex| passes.is_none_or(|passes| passes.of(selector));
-        for (group, _) in route.shares.iter().filter(|(_, selector)| wanted(*selector)) {
+        for (group, _) in route.others.shares.iter().filter(|(_, selector)| wanted(*selector)) {
             let (topic_hash, random) = (hash_topic(message.topic_bytes()), fastrand::u64(..));
             let chosen = match kept {
                 Some(kept) => group.choose_kept(kept.place.position, topic_hash, random),
@@ -387,7 +408,7 @@ impl Broker {
                 turn.push(&member.outbox, Item::Live(delivery));
             }
         }
-        for (outbox, key, selector) in &route.replays {
+        for (outbox, key, selector) in &route.others.replays {
             if !wanted(*selector) {
                 if let Some(stored) = stored {
                     self.skipped.note_session(outbox, stored.position);
@@ -408,7 +429,7 @@ impl Broker {
                 ),
             );
         }
-        for (group, selector) in &route.groups {
+        for (group, selector) in &route.others.groups {
             let stored = if group.is_share() {
                 kept.map(|kept| kept.place)
             } else {

@@ -36,7 +36,7 @@ struct Shared {
 /// Where the last message went. No rule stores what has this topic.
 #[derive(Debug)]
 struct Last {
-    topic: Box<str>,
+    topic: String,
     generation: u64,
     route: Arc<Route>,
 }
@@ -70,14 +70,25 @@ impl Messages {
     #[inline]
     fn find_route(&mut self, topic: &str, generation: u64, look_up: impl FnOnce() -> Option<Arc<Route>>) -> bool {
         let is_last = |last: &Last| last.generation == generation && *last.topic == *topic;
-        if !self.last.as_ref().is_some_and(is_last) {
-            self.last = look_up().map(|route| Last {
-                topic: topic.into(),
-                generation,
-                route,
-            });
+        if self.last.as_ref().is_some_and(is_last) {
+            return true;
         }
-        self.last.is_some()
+        let Some(route) = look_up() else { return false };
+        match &mut self.last {
+            Some(last) => {
+                last.topic.clear();
+                last.topic.push_str(topic);
+                (last.generation, last.route) = (generation, route);
+            }
+            None => {
+                self.last = Some(Last {
+                    topic: topic.to_owned(),
+                    generation,
+                    route,
+                });
+            }
+        }
+        true
     }
 
     /// Adds a packet for everyone whom the route names. `None`: it has to go another way.

@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::walk::Gone;
 use crate::store::{ChannelKind, ChannelRow};
 use crate::types::{ChannelId, Position, Sequence, Timestamp};
@@ -182,7 +184,7 @@ impl Directory {
         let id = self.next_id();
         let name = ChannelName {
             kind: channel.kind,
-            topic: channel.topic.clone(),
+            topic: SmallVec::from_slice(channel.topic.as_bytes()),
         };
         let old = self.by_topic.insert(name, id);
         debug_assert!(old.is_none(), "a channel is born once");
@@ -202,7 +204,8 @@ impl Directory {
 #[derive(Debug)]
 struct ChannelName {
     kind: ChannelKind,
-    topic: Arc<str>,
+    /// Compared where it is found: most topics are so short.
+    topic: SmallVec<[u8; 24]>,
 }
 
 /// What a channel is found by, owned or borrowed.
@@ -212,7 +215,7 @@ trait Named {
 
 impl Named for ChannelName {
     fn name(&self) -> (ChannelKind, &[u8]) {
-        (self.kind, self.topic.as_bytes())
+        (self.kind, &self.topic)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ahash::AHashMap;
+use smallvec::SmallVec;
 
 use super::Router;
 
@@ -18,7 +19,7 @@ pub trait Prepared<T>: Default {
 #[derive(Debug)]
 pub struct RouteCache<C> {
     generation: u64,
-    by_topic: AHashMap<Box<str>, Arc<C>>,
+    by_topic: AHashMap<Topic, Arc<C>>,
     by_number: Vec<Option<Arc<C>>>,
     /// What all topics share that nobody wants.
     empty: Option<Arc<C>>,
@@ -44,14 +45,14 @@ impl<C> RouteCache<C> {
         C: Prepared<T>,
     {
         self.follow(router);
-        if let Some(route) = self.by_topic.get(topic) {
+        if let Some(route) = self.by_topic.get(topic.as_bytes()) {
             return route.clone();
         }
         let route = self.look_up(router, topic, topic.len());
         if self.by_topic.len() >= MAX_TOPICS {
             self.clear();
         }
-        self.by_topic.insert(topic.into(), route.clone());
+        self.by_topic.insert(Topic::from_slice(topic.as_bytes()), route.clone());
         route
     }
 
@@ -118,6 +119,9 @@ impl<C> RouteCache<C> {
         Arc::new(route)
     }
 }
+
+/// A topic that is compared where it is found: most are so short.
+type Topic = SmallVec<[u8; 24]>;
 
 /// Topics kept by their text; beyond it the cache starts anew.
 const MAX_TOPICS: usize = 131_072;

@@ -60,7 +60,7 @@ fn absent_replay_subscription_is_no_target() {
     let (here, gone) = (outbox(1, true), away(2, true));
     let replay = |outbox: &Arc<Outbox>| Target::Replay(outbox.clone(), SubscriptionKey(1), None);
     let route = prepared(vec![replay(&gone), replay(&here)]);
-    assert!(route.replays.len() == 1 && Arc::ptr_eq(&route.replays[0].0, &here));
+    assert!(route.others.replays.len() == 1 && Arc::ptr_eq(&route.others.replays[0].0, &here));
     assert_eq!(holds(&route), [false; 3], "only events are replayed");
     assert!(!prepared(vec![replay(&gone)]).is_empty());
     assert!(prepared(Vec::new()).is_empty());
