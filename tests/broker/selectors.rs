@@ -524,6 +524,30 @@ fn redelivered_events_can_be_left_out() {
 }
 
 #[test]
+fn a_group_gives_up_what_its_selector_skips_the_second_time() {
+    let broker = Broker::start();
+    publish(&broker, "s/a", 1..=3);
+    let path = "$share/g/s/#";
+    let fresh = [("replay", "first"), ("selector", "NOT JMSRedelivered")];
+    let mut lost = broker.connect(Connect {
+        receive_maximum: Some(2),
+        ..v5("lost")
+    });
+    lost.subscribe(path, 1, &fresh);
+    assert_eq!(
+        [lost.next(), lost.next()].map(|message| message.text().to_owned()),
+        ["1", "2"]
+    );
+    let mut other = broker.connect(v5("other"));
+    other.subscribe(path, 1, &fresh);
+    assert_eq!(other.take_texts(1), ["3"]);
+    lost.cut();
+    publish(&broker, "s/a", 4..=4);
+    assert_eq!(other.take_texts(1), ["4"]);
+    other.assert_quiet();
+}
+
+#[test]
 fn no_local_and_a_selector_hold_together() {
     let broker = Broker::start();
     let mut client = broker.connect(v5("client"));
