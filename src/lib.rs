@@ -22,6 +22,7 @@
 //! | 1 | [`codec`] | packets of both protocol versions <-> bytes, strictly checked |
 //! | 1 | [`config`] | one TOML tree, already valid when loaded (its rules are topic filters, so it knows [`topic`]) |
 //! | 1 | [`metrics`] | every metric named, described and registered in one place |
+//! | 2 | [`auth`] | users, their secrets, and the exchange that proves one of them |
 //! | 2 | [`cursor`] | start options, acknowledgement floor, group logic; pure |
 //! | 2 | [`session`] | the state machine of one client; pure: packets in, packets and actions out |
 //! | 2 | [`store`] | LMDB tables and their encodings; a store in memory and one that fails, for tests |
@@ -106,6 +107,7 @@
 //! file that LMDB cannot read. A sync that fails poisons the store as a failed commit does.
 
 pub mod admin;
+pub mod auth;
 pub mod broker;
 pub mod cli;
 pub mod codec;

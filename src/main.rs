@@ -14,6 +14,7 @@ fn main() -> ExitCode {
         Invocation::Check(args) => check(&args),
         Invocation::Backup(args) => tell(cli::backup(&args, env::vars_os())),
         Invocation::Inspect(args) => tell(cli::inspect(&args)),
+        Invocation::Passwd(args) => tell(cli::passwd(&args)),
         Invocation::Selector(args) => tell(cli::try_selector(&args)),
     }
 }
@@ -32,7 +33,10 @@ fn run(args: &Args) -> ExitCode {
 
 fn check(args: &Args) -> ExitCode {
     match cli::load(args, env::vars_os()) {
-        Ok(config) => say(io::stdout(), &cli::summary(&config), ExitCode::SUCCESS),
+        Ok(config) => match cli::check_users(&config) {
+            Ok(()) => say(io::stdout(), &cli::summary(&config), ExitCode::SUCCESS),
+            Err(fault) => say(io::stderr(), &format!("{fault}\n"), ExitCode::FAILURE),
+        },
         Err(errors) => say(io::stderr(), &format!("{errors}\n"), ExitCode::FAILURE),
     }
 }

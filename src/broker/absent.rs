@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::client::Client;
 use super::plain::{PlainReader, Wanted};
+use super::subscription::Subscription;
 use super::turn::Turn;
 use super::{Broker, LogTag};
 use crate::log::{LogError, SubscriptionKind};
@@ -37,8 +38,8 @@ impl Broker {
     }
 
     fn pass_one(&self, client: &mut Client, turn: &mut Turn) {
-        let mut plain = client.subscriptions.values();
-        if !plain.any(|found| found.kind == SubscriptionKind::Live && found.selector.is_some()) {
+        let selects = |found: &Subscription| found.kind == SubscriptionKind::Live && found.selector.is_some();
+        if !client.subscriptions.values().any(selects) {
             return;
         }
         let moved = self.try_pass(client).unwrap_or_else(|fault| {

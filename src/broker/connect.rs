@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ahash::AHashMap;
-
+use super::authenticate::{Authenticated, Credentials};
 use super::client::Client;
 use super::durable::Durable;
 use super::outbox::{Outbox, OutboxLimits};
@@ -13,13 +12,13 @@ use super::sessions::{Absent, Found};
 use super::turn::Turn;
 use super::will::Will;
 use super::{Broker, LogTag};
-use crate::codec::{ConnAck, Connect, Packet};
+use crate::codec::{self, ConnAck, Connect, Packet};
 use crate::config::DuplicateClientId;
 use crate::log::Command;
 use crate::metrics::{DropReason, RefusalReason};
 use crate::session::{Fault, LinkOptions, Session};
 use crate::topic::check_topic_name;
-use crate::types::{ClientId, ReasonCode, SessionId, Timestamp, Version};
+use crate::types::{ClientId, ReasonCode, SessionId, SmallMap, Timestamp, Version};
 
 /// A CONNECT that is refused: what to answer, and why for the log.
 #[derive(Debug)]
@@ -32,15 +31,21 @@ pub struct Refused {
 
 impl Broker {
     /// Lets a client in: takes over or waits for an older connection of the same identifier, continues or begins the
-    /// session, and writes CONNACK when that is on disk. The client must be given back with `disconnect`.
-    pub async fn connect(&self, connect: Connect) -> Result<Box<Client>, Refused> {
-        self.admit(&connect)?;
+    /// session, and writes CONNACK when that is on disk. The client must be given back with `disconnect`. `authenticated`
+    /// is who it proved to be, if it asked for an exchange.
+    pub async fn connect(
+        &self,
+        connect: Connect,
+        authenticated: Option<Authenticated>,
+    ) -> Result<Box<Client>, Refused> {
+        self.admit(&connect, authenticated.as_ref())?;
         let assigned_id = connect.client_id.is_empty();
         let client_id: ClientId = if assigned_id {
             self.new_client_id()?
         } else {
             connect.client_id.as_str().into()
         };
+        self.check_connack_fits(&connect, assigned_id.then_some(client_id.as_str()))?;
         let durable = self.session_expiry(&connect) > 0;
         let subscriber = self.router.new_subscriber_id();
         let outbox = Outbox::new(client_id.clone(), subscriber, self.outbox_limits(), durable);
@@ -62,7 +67,13 @@ impl Broker {
             session_present,
             ..
         } = entry;
-        let connack = self.connack(&connect, &client, session_present);
+        let mut connack = self.connack(&connect, &client, session_present);
+        client.credentials = authenticated.map(|Authenticated { identity, data }| {
+            // [MQTT-4.12.0-5]
+            connack.authentication_method.clone_from(&connect.authentication_method);
+            connack.authentication_data = Some(data);
+            Box::new(Credentials::new(identity))
+        });
         client.write(Packet::ConnAck(Box::new(connack)));
         self.connections.fetch_add(1, Ordering::Relaxed);
         self.metrics.connections.increment(1);
@@ -87,6 +98,7 @@ impl Broker {
             return Err(Refused::new(ReasonCode::ServerUnavailable, RefusalReason::Store, why));
         }
         client.session.resume(options);
+        client.outbox.set_version(options.version);
         client.outbox.begin_connection();
         self.router.touch();
         // Whatever passed the session by before the router knew is in the log by now.
@@ -128,6 +140,7 @@ impl Broker {
             // Who waits for the session that was there is to look again.
             discarded.released().notify_waiters();
         }
+        outbox.set_version(options.version);
         let mut client = new_client(Session::new(client_id.clone(), options), outbox.clone());
         client.turn = turn;
         if outbox.durable {
@@ -150,7 +163,7 @@ impl Broker {
         let client = &mut entry.client;
         client.session_expiry_secs = self.session_expiry(connect);
         let id = client.session.client_id().clone();
-        client.will = connect.will.clone().map(|will| Will::new(will, id));
+        client.will = connect.will.clone().map(|will| Box::new(Will::new(will, id)));
         let mut commands = Vec::from_iter(client.session_command(None));
         if !entry.session_present
             && let Some(durable) = &client.durable
@@ -184,7 +197,7 @@ impl Broker {
         Ok(())
     }
 
-    fn admit(&self, connect: &Connect) -> Result<(), Refused> {
+    fn admit(&self, connect: &Connect, authenticated: Option<&Authenticated>) -> Result<(), Refused> {
         if self.stopping.load(Ordering::Acquire) {
             return Err(Refused::new(
                 ReasonCode::ServerUnavailable,
@@ -204,11 +217,11 @@ impl Broker {
                 "as many clients as allowed are connected",
             ));
         }
-        if connect.authentication_method.is_some() {
-            let why = "this broker offers no enhanced authentication";
+        if connect.authentication_method.is_some() && authenticated.is_none() {
+            let why = "the authentication that CONNECT asks for has not taken place";
             return Err(Refused::new(
-                ReasonCode::BadAuthenticationMethod,
-                RefusalReason::Protocol,
+                ReasonCode::NotAuthorized,
+                RefusalReason::Authentication,
                 why,
             ));
         }
@@ -273,6 +286,7 @@ impl Broker {
             problem_information: connect.request_problem_information.unwrap_or(true),
             server_receive_maximum: session.receive_maximum,
             server_topic_alias_maximum: session.topic_alias_maximum,
+            enhanced_authentication: connect.authentication_method.is_some(),
         }
     }
 
@@ -320,18 +334,42 @@ impl Broker {
         Ok(format!("auto-{digits}").as_str().into())
     }
 
+    /// A client that cannot take what it has to be told is let in nowhere [MQTT-3.1.2-24].
+    fn check_connack_fits(&self, connect: &Connect, assigned_id: Option<&str>) -> Result<(), Refused> {
+        let Some(largest) = connect.maximum_packet_size else {
+            return Ok(());
+        };
+        let connack = ConnAck {
+            user_properties: Vec::new(),
+            ..self.new_connack(connect, assigned_id)
+        };
+        let len = codec::encoded_len(&Packet::ConnAck(Box::new(connack)), connect.version);
+        if len.is_ok_and(|len| len <= largest as usize) {
+            return Ok(());
+        }
+        let why = "CONNACK is larger than the Maximum Packet Size of the client";
+        Err(Refused::new(ReasonCode::PacketTooLarge, RefusalReason::Protocol, why))
+    }
+
     fn connack(&self, connect: &Connect, client: &Client, session_present: bool) -> ConnAck {
+        let assigned_id = client.assigned_id.then(|| client.client_id());
+        ConnAck {
+            session_present,
+            ..self.new_connack(connect, assigned_id)
+        }
+    }
+
+    fn new_connack(&self, connect: &Connect, assigned_id: Option<&str>) -> ConnAck {
         let mut connack = ConnAck::new(ReasonCode::Success);
-        connack.session_present = session_present;
         if connect.version == Version::V3 {
             return connack;
         }
         let session = &self.config.session;
-        connack.assigned_client_id = client.assigned_id.then(|| client.client_id().to_owned());
+        connack.assigned_client_id = assigned_id.map(str::to_owned);
         connack.receive_maximum = Some(session.receive_maximum);
         connack.maximum_packet_size = Some(session.max_packet_size);
         connack.topic_alias_maximum = Some(session.topic_alias_maximum);
-        let granted = client.session_expiry_secs;
+        let granted = self.session_expiry(connect);
         connack.session_expiry_secs = (granted != connect.session_expiry_secs.unwrap_or(0)).then_some(granted);
         let keep_alive = self.keep_alive_secs(connect);
         let durability = ("durability".to_owned(), self.config.store.durability.name().to_owned());
@@ -391,7 +429,7 @@ struct Entry {
 }
 
 impl Refused {
-    fn new(code: ReasonCode, reason: RefusalReason, why: &str) -> Self {
+    pub(super) fn new(code: ReasonCode, reason: RefusalReason, why: &str) -> Self {
         let mut connack = ConnAck::new(code);
         connack.reason_string = Some(why.to_owned());
         Self {
@@ -406,7 +444,7 @@ pub(super) fn new_client(session: Session, outbox: Arc<Outbox>) -> Client {
         session,
         outbox,
         durable: None,
-        subscriptions: AHashMap::new(),
+        subscriptions: SmallMap::default(),
         replays: Vec::new(),
         groups: Vec::new(),
         blocked: Default::default(),
@@ -416,6 +454,7 @@ pub(super) fn new_client(session: Session, outbox: Arc<Outbox>) -> Client {
         acks: Vec::new(),
         next_ack: 0,
         next_key: 0,
+        credentials: None,
         will: None,
         session_expiry_secs: 0,
         assigned_id: false,

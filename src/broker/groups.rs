@@ -185,7 +185,7 @@ impl Groups {
             let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
             return leave(group, path, member, router, |group| {
                 if let Some(name) = &path.group {
-                    shares.remove(&(name.clone(), path.filter.clone()));
+                    shares.remove(&(Arc::clone(name), path.filter.clone()));
                 }
                 last(group);
             });

@@ -2,6 +2,8 @@
 
 mod absent;
 mod ack;
+mod authenticate;
+mod batches;
 mod client;
 mod connect;
 mod cursors;
@@ -17,6 +19,7 @@ mod holds;
 mod housekeeping;
 mod lane;
 mod lent;
+mod live_target;
 mod measured;
 mod outbox;
 mod pending;
@@ -24,6 +27,7 @@ mod place;
 mod plain;
 mod promise;
 mod publish;
+mod queue;
 mod replay;
 mod restore;
 mod route;
@@ -32,6 +36,7 @@ mod select;
 mod sessions;
 mod share;
 mod skipped;
+mod straight;
 mod subscribe;
 mod subscription;
 mod tally;
@@ -40,11 +45,13 @@ mod testing;
 mod turn;
 mod unsubscribe;
 mod unwritten;
+mod waiting;
 mod will;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 
+pub use authenticate::{Authenticated, Introduced, Introduction};
 pub use client::Client;
 pub use connect::Refused;
 use cursors::{CursorLimits, CursorTable};
@@ -62,6 +69,7 @@ pub use select::selector_says;
 use sessions::Sessions;
 use skipped::SkippedList;
 
+use crate::auth::Users;
 use crate::config::{Config, SharedStrategy};
 use crate::cursor::Strategy;
 use crate::log::{Log, LogError, LogOptions, LogReader, Submission};
@@ -79,6 +87,8 @@ pub struct Broker {
     config: Config,
     clock: Clock,
     metrics: Metrics,
+    /// Who may come in by enhanced authentication; `None`: it is not offered.
+    users: RwLock<Option<Arc<Users>>>,
     rules: Arc<StoreRules>,
     router: Router<Target>,
     retained: Retained,
@@ -160,6 +170,7 @@ impl Broker {
             instance: NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed),
             clock,
             metrics,
+            users: RwLock::default(),
             rules,
             router: Router::default(),
             retained: Retained::new(retained_limits),

@@ -17,7 +17,7 @@ use crate::topic::check_topic_name;
 use crate::types::{Message, MessageParts, QoS, ReasonCode, SessionId, Timestamp};
 
 /// A PUBLISH that is refused.
-struct Refusal {
+pub(super) struct Refusal {
     reason: ReasonCode,
     drop: DropReason,
     why: &'static str,
@@ -229,7 +229,7 @@ fn published_topic(topic: &str) -> Result<(&str, bool), Refusal> {
 }
 
 /// What the user property `store` asks for.
-fn asked_by_property(publish: &codec::Publish<'_>) -> Result<bool, Refusal> {
+pub(super) fn asked_by_property(publish: &codec::Publish<'_>) -> Result<bool, Refusal> {
     if !publish.has_user_properties {
         return Ok(false);
     }

@@ -1,5 +1,6 @@
 //! From what the log recovered to sessions that wait for their clients, and to their clients when they come.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::client::{Client, GroupMembership};
@@ -119,7 +120,7 @@ impl Broker {
             qos: record.qos,
             no_local: record.no_local,
             retain_as_published: record.retain_as_published,
-            id: record.id,
+            id: record.id.and_then(NonZeroU32::new),
         };
         let selector = record.selector.as_deref().map(|text| self.selectors.compile(text));
         let selector = match selector.transpose() {
@@ -137,7 +138,7 @@ impl Broker {
             since: record.since,
         };
         let path = SubscriptionPath {
-            group: record.group.as_deref().map(Arc::from),
+            group: record.group.as_deref().map(|group| Box::new(group.into())),
             filter,
         };
         let restored = match (record.kind, &path.group) {

@@ -3,21 +3,20 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::Broker;
 use super::group::Group;
 use super::lane::LaneItem;
+use super::live_target::{Granted, LiveTarget};
 use super::outbox::{Item, Outbox};
 use super::select::{ANY, Passes, SelectorIndex, Subject};
-use super::subscription::{SubscriptionOptions, merged};
+use super::subscription::SubscriptionOptions;
 use super::turn::Turn;
 use crate::cursor::Candidate;
 use crate::log::{ChannelKind, Stored};
 use crate::metrics::Metrics;
-use crate::router::{Prepared, RouteCache, ShareGroup, hash_topic};
+use crate::router::{Prepared, RouteCache, ShareGroup, SubscriberId, hash_topic};
 use crate::selector::{Selector, SelectorSet, SetBuilder};
-use crate::session::{Delivery, Source, SubscriptionKey};
+use crate::session::{Source, SubscriptionKey};
 use crate::types::{Message, QoS};
 
 /// What the router holds at a filter.
@@ -126,7 +125,10 @@ pub struct Route {
     full: bool,
     /// Whether somebody who is away wants the topic.
     absent: bool,
+    pass: Pass,
     live: Vec<LiveTarget>,
+    /// The kinds of packets that plain subscribers get; none if there are few subscribers or many kinds.
+    kinds: Vec<Granted>,
     shares: Vec<(Arc<ShareGroup<Member>>, SelectorIndex)>,
     replays: Vec<(Arc<Outbox>, SubscriptionKey, SelectorIndex)>,
     groups: Vec<(Arc<Group>, SelectorIndex)>,
@@ -134,16 +136,18 @@ pub struct Route {
     selection: Option<Box<Selection>>,
 }
 
-#[derive(Debug)]
-struct LiveTarget {
-    outbox: Arc<Outbox>,
-    subscriptions: SmallVec<[Plain; 1]>,
-}
-
-#[derive(Debug)]
-struct Plain {
-    options: SubscriptionOptions,
-    selector: SelectorIndex,
+/// How a message that nobody keeps goes to those who want it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Pass {
+    /// Not from packet to packet.
+    #[default]
+    Not,
+    /// As a packet for each of a few.
+    Each,
+    /// As a packet for one member of a group, and nobody else.
+    Member,
+    /// As one packet for all of a kind.
+    Shared,
 }
 
 /// The distinct selectors of a route: each is asked once about a message.
@@ -186,6 +190,8 @@ impl Prepared<Target> for Route {
 
     fn finish(&mut self) -> usize {
         self.merge_live();
+        self.kinds = kinds(&mut self.live);
+        self.pass = self.choose_pass();
         let mut selectors = 0;
         if let Some(selection) = &mut self.selection {
             selection.set = std::mem::take(&mut selection.building).build();
@@ -210,10 +216,7 @@ impl Route {
             self.absent = true;
             return;
         }
-        self.live.push(LiveTarget {
-            outbox: outbox.clone(),
-            subscriptions: SmallVec::from_buf([Plain { options, selector }]),
-        });
+        self.live.push(LiveTarget::new(outbox, options, selector));
     }
 
     /// The index of a selector among those of this route.
@@ -259,13 +262,59 @@ impl Route {
         selector.map_or(0, |selector| selector.id())
     }
 
+    fn choose_pass(&self) -> Pass {
+        if self.selection.is_some() || !self.replays.is_empty() || !self.groups.is_empty() {
+            return Pass::Not;
+        }
+        match (self.shares.len(), self.live.len()) {
+            (0, 0..=FEW) => Pass::Each,
+            (0, _) if !self.kinds.is_empty() => Pass::Shared,
+            (1, 0) => Pass::Member,
+            _ => Pass::Not,
+        }
+    }
+
+    /// How a message of this QoS from a session goes to those who want it, if it is neither stored nor retained.
+    #[inline]
+    pub(super) fn pass(&self, qos: QoS, from: SubscriberId) -> Pass {
+        let avoids = self.pass == Pass::Each && self.live.iter().any(|target| target.may_avoid(from));
+        if avoids || self.holds(qos, None) {
+            Pass::Not
+        } else {
+            self.pass
+        }
+    }
+
+    /// Each session that gets a packet, and what it is granted.
+    #[inline]
+    pub(super) fn each(&self) -> impl Iterator<Item = (&Arc<Outbox>, &Granted)> {
+        self.live.iter().map(|target| (&target.outbox, &target.granted))
+    }
+
+    /// The kinds of packets that many get.
+    pub(super) fn kinds(&self) -> &[Granted] {
+        &self.kinds
+    }
+
+    /// All of them, each with the number of its kind.
+    pub(super) fn of_kinds(&self) -> impl Iterator<Item = (&Arc<Outbox>, usize)> {
+        self.live.iter().map(|target| (&target.outbox, target.kind))
+    }
+
+    /// The member of the one group whose turn it is.
+    #[inline]
+    pub(super) fn member(&self, topic: &str) -> Option<Member> {
+        let (group, _) = self.shares.first()?;
+        group.choose(hash_topic(topic.as_bytes()), fastrand::u64(..))
+    }
+
     /// Overlapping plain subscriptions of a session give one copy (section 3.3.4).
     fn merge_live(&mut self) {
         self.live.sort_by_key(|target| target.outbox.subscriber);
         self.live.dedup_by(|later, kept| {
             let same = Arc::ptr_eq(&later.outbox, &kept.outbox);
             if same {
-                kept.subscriptions.append(&mut later.subscriptions);
+                kept.merge(later);
             }
             same
         });
@@ -281,17 +330,24 @@ impl Route {
     }
 }
 
-impl LiveTarget {
-    /// The delivery for this session.
-    fn delivery(&self, message: &Arc<Message>, passes: Option<&Passes>) -> Option<Delivery> {
-        let own = message.publisher() == Some(&self.outbox.client_id);
-        let plains = self.subscriptions.iter();
-        let Some(passes) = passes else {
-            return merged(plains.map(|plain| &plain.options), message, own);
-        };
-        let selected = plains.filter(|plain| passes.of(plain.selector));
-        merged(selected.map(|plain| &plain.options), message, own)
+/// Sorts many targets by the kind of packets they get. None: they are few, or too different.
+fn kinds(live: &mut [LiveTarget]) -> Vec<Granted> {
+    let mut kinds = Vec::new();
+    if live.len() <= FEW || live.iter().any(|target| target.no_local) {
+        return kinds;
     }
+    for target in live {
+        let known = kinds.iter().position(|kind| *kind == target.granted);
+        let kind = known.unwrap_or_else(|| {
+            kinds.push(target.granted.clone());
+            kinds.len() - 1
+        });
+        if kinds.len() > MOST_KINDS {
+            return Vec::new();
+        }
+        target.kind = kind;
+    }
+    kinds
 }
 
 impl Broker {
@@ -404,22 +460,36 @@ impl Broker {
         }
     }
 
+    /// Who wants messages of a topic.
+    pub(super) fn route_of(&self, topic: &str) -> Arc<Route> {
+        self.with_routes(|cache| cache.route(&self.router, topic))
+    }
+
     /// Who wants a message; `kept` is its place in the log, if it has one.
     pub(super) fn look_up(&self, message: &Message, kept: Option<Kept>) -> Arc<Route> {
+        self.with_routes(|cache| match kept {
+            // The channel's number spares a look at a topic that is cold here.
+            Some(kept) => cache.route_numbered(&self.router, kept.place.channel.0, || message.topic()),
+            None => cache.route(&self.router, message.topic()),
+        })
+    }
+
+    fn with_routes<R>(&self, work: impl FnOnce(&mut RouteCache<Route>) -> R) -> R {
         ROUTES.with_borrow_mut(|(broker, cache)| {
             if *broker != self.instance {
                 // Another broker in this process used the thread before.
                 cache.clear();
                 *broker = self.instance;
             }
-            match kept {
-                // The channel's number spares a look at a topic that is cold here.
-                Some(kept) => cache.route_numbered(&self.router, kept.place.channel.0, || message.topic()),
-                None => cache.route(&self.router, message.topic()),
-            }
+            work(cache)
         })
     }
 }
+
+/// So many plain subscribers get a packet each; more share them by kind.
+const FEW: usize = 4;
+/// More kinds of packets are not told apart.
+const MOST_KINDS: usize = 16;
 
 thread_local! {
     static ROUTES: RefCell<(u64, RouteCache<Route>)> = RefCell::new((0, RouteCache::default()));

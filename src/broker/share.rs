@@ -121,7 +121,7 @@ impl Broker {
     /// The live group that this session is a member of has become one with a cursor.
     pub(super) fn follow_share(&self, client: &mut Client, name: &Arc<str>, filter: &TopicFilter) {
         let path = SubscriptionPath {
-            group: Some(name.clone()),
+            group: Some(Box::new(name.clone())),
             filter: filter.clone(),
         };
         let Some(subscription) = client.subscription(&path, SubscriptionKind::Share) else {

@@ -1,5 +1,6 @@
 //! SUBSCRIBE: plain, shared, replay and group subscriptions, each filter with its reason.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::Broker;
@@ -92,7 +93,7 @@ impl Broker {
                 ack.packet.reason_string.get_or_insert(refusal.why);
             }
             Ok((request, granted, changed)) => {
-                self.collect_retained(&request, filter.retain_handling, granted.is_new, ack, now);
+                self.collect_retained(client, &request, filter.retain_handling, granted.is_new, ack, now);
                 if let Some((resumed, pending)) = granted.replay {
                     let start = if resumed { "resumed" } else { "fresh" };
                     ack.packet.user_properties.push(("es-start".into(), start.into()));
@@ -129,10 +130,10 @@ impl Broker {
             qos: filter.qos,
             no_local: filter.no_local,
             retain_as_published: filter.retain_as_published,
-            id,
+            id: id.and_then(NonZeroU32::new),
         };
         let path = SubscriptionPath {
-            group: parsed.group,
+            group: parsed.group.map(Box::new),
             filter: parsed.filter,
         };
         Ok(Request {
@@ -147,6 +148,7 @@ impl Broker {
     /// Retained messages come after the SUBACK and before the replay.
     fn collect_retained(
         &self,
+        client: &Client,
         request: &Request,
         handling: RetainHandling,
         is_new: bool,
@@ -161,10 +163,12 @@ impl Broker {
         if !wanted || request.path.group.is_some() {
             return;
         }
+        let client_id = client.session.client_id();
         for message in self.retained.matching(&request.path.filter, now) {
-            if let Some(selector) = &request.selector
-                && !passes(selector, &Subject::new(&message, false), &self.metrics)
-            {
+            // [MQTT-3.8.3-3]
+            let own = request.options.no_local && message.publisher() == Some(client_id);
+            let skips = |selector| !passes(selector, &Subject::new(&message, false), &self.metrics);
+            if own || request.selector.as_deref().is_some_and(skips) {
                 continue;
             }
             let mut delivery = request.options.delivery(&message, Source::Retained);

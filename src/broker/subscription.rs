@@ -1,5 +1,6 @@
 //! What a subscription asked for, and a message as it gets it. Knows no other subscription.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::log::SubscriptionKind;
@@ -18,13 +19,14 @@ pub struct SubscriptionOptions {
     /// Retain As Published.
     pub retain_as_published: bool,
     /// Subscription Identifier.
-    pub id: Option<u32>,
+    pub id: Option<NonZeroU32>,
 }
 
 /// What names a subscription within a session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SubscriptionPath {
-    pub group: Option<Arc<str>>,
+    /// Boxed, as few have one.
+    pub group: Option<Box<Arc<str>>>,
     pub filter: TopicFilter,
 }
 
@@ -65,7 +67,7 @@ impl SubscriptionOptions {
             message: message.clone(),
             qos: self.qos.min(message.qos()),
             retain: self.retain_as_published && message.retain() && source == Source::Live,
-            subscription_ids: self.id.into_iter().collect(),
+            subscription_ids: self.id.map(NonZeroU32::get).into_iter().collect(),
             source,
             event: None,
         }
@@ -85,7 +87,7 @@ pub fn merged<'a>(
     for options in wanted {
         qos = qos.max(options.qos);
         retain |= options.retain_as_published && message.retain();
-        subscription_ids.extend(options.id);
+        subscription_ids.extend(options.id.map(NonZeroU32::get));
     }
     Some(Delivery {
         message: message.clone(),

@@ -53,7 +53,7 @@ impl Broker {
             }
         };
         let path = SubscriptionPath {
-            group: parsed.group,
+            group: parsed.group.map(Box::new),
             filter: parsed.filter,
         };
         let Some(subscription) = client.subscriptions.remove(&path) else {
@@ -88,7 +88,7 @@ impl Broker {
         } else {
             CursorFate::Kept
         };
-        for (path, subscription) in std::mem::take(&mut client.subscriptions) {
+        for (path, subscription) in client.subscriptions.take_all() {
             let fate = if path.group.is_some() { CursorFate::Kept } else { fate };
             if let Some(command) = self.end_subscription(client, &path, &subscription, fate) {
                 client.turn.submit(command, LogTag::None);

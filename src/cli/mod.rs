@@ -3,6 +3,7 @@
 mod backup;
 mod inspect;
 mod log;
+mod passwd;
 mod selector;
 
 use std::ffi::OsString;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::auth::{UsersFileError, load_users};
 use crate::config::{
     Address, Config, ConfigErrors, Durability, Listener, Retention, Store, check_filter, show_duration, show_size,
 };
@@ -18,6 +20,7 @@ use crate::config::{
 pub use backup::{BackupArgs, BackupError, backup};
 pub use inspect::{InspectArgs, inspect};
 pub use log::start_log;
+pub use passwd::{PasswdArgs, PasswdError, passwd};
 pub use selector::{SelectorArgs, SelectorError, try_selector};
 
 /// What the user asks the program to do.
@@ -31,6 +34,8 @@ pub enum Invocation {
     Backup(BackupArgs),
     /// Tell what a data folder holds.
     Inspect(InspectArgs),
+    /// Put a user into a users file, or take one out.
+    Passwd(PasswdArgs),
     /// Try a selector.
     Selector(SelectorArgs),
 }
@@ -74,6 +79,18 @@ pub fn load(args: &Args, variables: impl IntoIterator<Item = (OsString, OsString
         .clone()
         .or_else(|| named.map(|(_, value)| PathBuf::from(value)));
     Config::load(file.as_deref(), variables, |config| args.apply(config))
+}
+
+/// Whether the users file, if there is one, can be used.
+///
+/// # Errors
+/// What is wrong with it, line by line.
+pub fn check_users(config: &Config) -> Result<(), UsersFileError> {
+    config
+        .auth
+        .users_file
+        .as_deref()
+        .map_or(Ok(()), |path| load_users(path).map(drop))
 }
 
 /// What `rewindmq check` says about a configuration without a fault; ends with a line break.
@@ -128,6 +145,11 @@ enum Command {
     /// Changes nothing. Rows that cannot be read are told and passed over. While a broker runs, what is told is of slightly
     /// different moments.
     Inspect(InspectArgs),
+    /// Set the password of a user in a users file (auth.users_file), or remove the user
+    ///
+    /// At a terminal the password is asked for twice and not shown; otherwise it is the first line of standard input. The file
+    /// is replaced as a whole and readable by its owner only. A broker reads it at its start.
+    Passwd(PasswdArgs),
     /// Try a message selector: prints true, false or unknown, or the fault with a caret under it (exit code 1)
     ///
     /// A subscriber with this selector gets the message only if it is true. The message has the given properties and
@@ -142,6 +164,7 @@ impl From<Cli> for Invocation {
             Some(Command::Check(args)) => Self::Check(args),
             Some(Command::Backup(args)) => Self::Backup(args),
             Some(Command::Inspect(args)) => Self::Inspect(args),
+            Some(Command::Passwd(args)) => Self::Passwd(args),
             Some(Command::Selector(args)) => Self::Selector(args),
         }
     }

@@ -3,6 +3,7 @@
 //! An option is one line in its section's `read`: that line names its key, its field and what may stand in it, and it
 //! serves the file, the environment and the test that compares `conf/rewindmq.toml` with the defaults.
 
+mod auth;
 mod error;
 mod filter;
 mod listen;
@@ -12,6 +13,7 @@ mod session;
 mod shared;
 mod store;
 mod suggest;
+mod sys;
 mod units;
 mod value;
 
@@ -21,6 +23,7 @@ mod tests;
 use std::ffi::OsString;
 use std::path::Path;
 
+pub use auth::Auth;
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use filter::check_filter;
 pub use listen::{Address, Http, Listener};
@@ -28,6 +31,7 @@ pub use process::{Log, LogFormat, Runtime};
 pub use session::{DuplicateClientId, PendingPolicy, Retained, Session};
 pub use shared::{Shared, SharedRule, SharedStrategy};
 pub use store::{Durability, Retention, Store, StoreRule};
+pub use sys::Sys;
 pub use units::{show_duration, show_size};
 
 use reader::{Reader, Section, Sources};
@@ -39,6 +43,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// `[http]`: where metrics are read.
     pub http: Http,
+    /// `[auth]`: who may come in.
+    pub auth: Auth,
     /// `[store]`: the event store.
     pub store: Store,
     /// `[session]`: what one client may ask of the broker.
@@ -47,6 +53,8 @@ pub struct Config {
     pub retained: Retained,
     /// `[shared]`: shared subscriptions without a replay.
     pub shared: Shared,
+    /// `[sys]`: what the broker tells about itself in topics.
+    pub sys: Sys,
     /// `[runtime]`: the process.
     pub runtime: Runtime,
     /// `[log]`: what the broker says on standard error.
@@ -58,10 +66,12 @@ impl Default for Config {
         Self {
             listeners: vec![Listener::default()],
             http: Http::default(),
+            auth: Auth::default(),
             store: Store::default(),
             session: Session::default(),
             retained: Retained::default(),
             shared: Shared::default(),
+            sys: Sys::default(),
             runtime: Runtime::default(),
             log: Log::default(),
         }
@@ -127,10 +137,12 @@ impl Section for Config {
     fn read(&mut self, reader: &mut Reader<'_, '_>) {
         listen::read_listeners(&mut self.listeners, reader);
         reader.section("http", &mut self.http);
+        reader.section("auth", &mut self.auth);
         reader.section("store", &mut self.store);
         reader.section("session", &mut self.session);
         reader.section("retained", &mut self.retained);
         reader.section("shared", &mut self.shared);
+        reader.section("sys", &mut self.sys);
         reader.section("runtime", &mut self.runtime);
         reader.section("log", &mut self.log);
     }

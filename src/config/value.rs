@@ -112,6 +112,14 @@ pub(super) fn path(given: &Given<'_>) -> Result<PathBuf, String> {
         .ok_or_else(|| given.instead_of("a path such as \"./data\""))
 }
 
+/// A path, or empty text for none.
+pub(super) fn optional_path(given: &Given<'_>) -> Result<Option<PathBuf>, String> {
+    match given.text() {
+        Some("") => Ok(None),
+        _ => path(given).map(Some),
+    }
+}
+
 /// An integer in `range`.
 pub(super) fn integer<T>(range: RangeInclusive<T>) -> impl Fn(&Given<'_>) -> Result<T, String>
 where

@@ -191,7 +191,7 @@ pub struct Committed<T> {
 /// Takes what the log has carried out.
 pub trait Sink<T>: Send {
     /// Called on the log's own tail thread, strictly in commit order, once per commit and after it is durable. It may
-    /// submit to the log, but must neither close nor drop it.
+    /// submit to the log, and may be the one that drops it.
     fn committed(&mut self, batch: Vec<Committed<T>>);
 }
 

@@ -120,6 +120,8 @@ label! {
         Protocol = "protocol",
         /// The protocol version is not spoken here.
         Version = "version",
+        /// Its enhanced authentication failed, or is not offered.
+        Authentication = "authentication",
         /// The client identifier cannot be used.
         ClientId = "client_id",
         /// Another client with this identifier is connected.

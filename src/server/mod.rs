@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::admin;
+use crate::auth::{UsersFileError, load_users};
 use crate::broker::Broker;
 use crate::config::{self, Config, Durability};
 use crate::log::LogError;
@@ -41,6 +42,9 @@ pub enum ServerError {
         /// What is wrong with it.
         source: LogError,
     },
+    /// The users file cannot be used.
+    #[error(transparent)]
+    Users(#[from] UsersFileError),
     /// An address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -108,6 +112,7 @@ impl Server {
     pub async fn start_on(config: Config, store: Arc<dyn Store>) -> Result<Self, ServerError> {
         let clock = Clock::default();
         let (metrics, page) = Metrics::new(clock.now());
+        let users = config.auth.users_file.as_deref().map(load_users).transpose()?;
         let mut listeners = Vec::new();
         for listener in &config.listeners {
             listeners.push(Listener::bind(&listener.address).await?);
@@ -116,6 +121,7 @@ impl Server {
         let path = config.store.path.clone();
         let worker_count = config.runtime.workers;
         let broker = Broker::open(config, store, clock, metrics).map_err(|source| ServerError::Log { path, source })?;
+        broker.set_users(users);
         let workers = Workers::start(worker_count).map_err(io("cannot start a worker"))?;
         let mut server = Self {
             broker,

@@ -24,6 +24,8 @@ pub struct LinkOptions {
     pub server_receive_maximum: u16,
     /// How many aliases the server takes.
     pub server_topic_alias_maximum: u16,
+    /// Whether CONNECT had an authentication method.
+    pub enhanced_authentication: bool,
 }
 
 impl Default for LinkOptions {
@@ -37,6 +39,7 @@ impl Default for LinkOptions {
             problem_information: true,
             server_receive_maximum: u16::MAX,
             server_topic_alias_maximum: 0,
+            enhanced_authentication: false,
         }
     }
 }
@@ -47,6 +50,12 @@ pub(super) struct Link {
     pub options: LinkOptions,
     /// How many more QoS 1 and 2 messages may be sent now (section 4.9).
     pub send_quota: u16,
+    /// Few clients use any.
+    aliases: Option<Box<Aliases>>,
+}
+
+#[derive(Debug, Default)]
+struct Aliases {
     incoming: AHashMap<u16, Arc<str>>,
     outgoing: AHashMap<Arc<str>, u16>,
 }
@@ -63,8 +72,7 @@ impl Link {
         Self {
             options,
             send_quota: options.client_receive_maximum,
-            incoming: AHashMap::new(),
-            outgoing: AHashMap::new(),
+            aliases: None,
         }
     }
 
@@ -79,14 +87,14 @@ impl Link {
         }
         if topic.is_empty() {
             // An alias that was never set is a protocol error (section 3.3.2.3.4).
-            return self
-                .incoming
-                .get(&alias)
+            let known = self.aliases.as_ref().and_then(|aliases| aliases.incoming.get(&alias));
+            return known
                 .cloned()
                 .ok_or(Fault::protocol("topic alias was never given a topic"));
         }
         let topic: Arc<str> = topic.into();
-        self.incoming.insert(alias, topic.clone());
+        let aliases = self.aliases.get_or_insert_default();
+        aliases.incoming.insert(alias, topic.clone());
         Ok(topic)
     }
 
@@ -101,13 +109,14 @@ impl Link {
                 send_topic: true,
             };
         }
-        if let Some(&alias) = self.outgoing.get(topic) {
+        let outgoing = self.aliases.as_ref().map(|aliases| &aliases.outgoing);
+        if let Some(&alias) = outgoing.and_then(|outgoing| outgoing.get(topic)) {
             return OutgoingTopic {
                 alias: Some(alias),
                 send_topic: false,
             };
         }
-        let used = u16::try_from(self.outgoing.len()).unwrap_or(u16::MAX);
+        let used = u16::try_from(outgoing.map_or(0, |outgoing| outgoing.len())).unwrap_or(u16::MAX);
         OutgoingTopic {
             alias: (used < maximum).then_some(used + 1),
             send_topic: true,
@@ -117,7 +126,8 @@ impl Link {
     /// From now on `topic` goes out as its alias alone.
     pub fn remember_alias(&mut self, topic: &str, outgoing: OutgoingTopic) {
         if let (Some(alias), true) = (outgoing.alias, outgoing.send_topic) {
-            self.outgoing.insert(topic.into(), alias);
+            let aliases = self.aliases.get_or_insert_default();
+            aliases.outgoing.insert(topic.into(), alias);
         }
     }
 

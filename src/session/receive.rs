@@ -7,7 +7,7 @@ use super::inbound::{Arrival, Release};
 use super::outbound::{InFlight, Stage};
 use super::place::Waiting;
 use super::{Fault, PublishOutcome, PublishToken, Session, Source};
-use crate::codec::{self, Ack, Disconnect, Packet, Publish, StoredAck, Subscribe, Unsubscribe};
+use crate::codec::{self, Ack, Auth, Disconnect, Packet, Publish, StoredAck, Subscribe, Unsubscribe};
 use crate::types::{PacketId, QoS, ReasonCode, Version};
 
 /// What a packet asks of the rest of the broker.
@@ -25,6 +25,8 @@ pub enum Action<'a> {
     Subscribe(Subscribe),
     /// UNSUBSCRIBE; the UNSUBACK is the broker's to write.
     Unsubscribe(Unsubscribe),
+    /// AUTH, where CONNECT had an authentication method.
+    Auth(Auth),
     /// DISCONNECT: nothing more comes.
     Disconnect(Disconnect),
 }
@@ -78,6 +80,7 @@ impl Session {
             Packet::Disconnect(disconnect) => Ok(Action::Disconnect(disconnect)),
             // [MQTT-3.1.0-2]
             Packet::Connect(_) => Err(Fault::protocol("a second CONNECT on one connection")),
+            Packet::Auth(auth) if self.link.options.enhanced_authentication => Ok(Action::Auth(auth)),
             Packet::Auth(_) => Err(Fault::protocol("AUTH without an authentication method in CONNECT")),
             Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
                 Err(Fault::protocol("a packet that only a server sends"))
@@ -125,7 +128,7 @@ impl Session {
         }
     }
 
-    /// [MQTT-3.3.4-9]: more than Receive Maximum unacknowledged messages end the connection.
+    /// [MQTT-3.3.4-7]: more than Receive Maximum unacknowledged messages end the connection.
     fn check_receive_maximum(&self, packet_id: PacketId) -> Result<(), Fault> {
         let limited = self.version() == Version::V5 && !self.inbound.holds(packet_id);
         if limited && self.inbound.unacknowledged() >= usize::from(self.link.options.server_receive_maximum) {
@@ -197,6 +200,9 @@ impl Session {
     }
 
     fn handle_puback(&mut self, ack: &Ack) -> Action<'static> {
+        if self.handle_passing_puback(ack.packet_id) {
+            return Action::None;
+        }
         match self.outbound.remove_at(ack.packet_id, Stage::Acknowledge) {
             Some(done) => self.finished(&done),
             None => Action::None,

@@ -25,11 +25,11 @@ def sub(port: int, *args: str, check: bool = True, deadline: float = DEADLINE) -
 
 
 def run(
-    program: str, port: int, *args: str, check: bool = True, deadline: float = DEADLINE
+    program: str, port: int, *args: str, check: bool = True, deadline: float = DEADLINE, given: bytes = b""
 ) -> subprocess.CompletedProcess:
-    """A client program to its end; a failure shows the end of what it printed."""
+    """A client program to its end, with `given` as its standard input; a failure shows the end of what it printed."""
     line = [found(program), "-p", str(port), *args]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=deadline + 10)
+    done = subprocess.run(line, input=given.decode(), capture_output=True, text=True, timeout=deadline + 10)
     if check:
         said = f"{done.stdout[-500:]}{done.stderr[-2000:]}"
         assert done.returncode == 0, f"{line} ended with {done.returncode}:\n{said}"

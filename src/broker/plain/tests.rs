@@ -23,7 +23,7 @@ fn plain(text: &str, qos: QoS, since: u64) -> (SubscriptionPath, Subscription) {
 fn wanted(mut subscriptions: Vec<(SubscriptionPath, Subscription)>) -> Wanted {
     for (key, (_, subscription)) in (1..).zip(&mut subscriptions) {
         subscription.key = SubscriptionKey(key);
-        subscription.options.id = Some(key);
+        subscription.options.id = std::num::NonZeroU32::new(key);
     }
     Wanted::new(subscriptions.iter().map(|(path, subscription)| (path, subscription)))
 }

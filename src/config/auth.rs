@@ -1,0 +1,19 @@
+//! Who may come in: where the users are. Reads no user.
+
+use std::path::PathBuf;
+
+use super::reader::{Reader, Section};
+use super::value;
+
+/// Authentication.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Auth {
+    /// The file with the users and their secrets; `None`: enhanced authentication is not offered.
+    pub users_file: Option<PathBuf>,
+}
+
+impl Section for Auth {
+    fn read(&mut self, reader: &mut Reader<'_, '_>) {
+        reader.option("users_file", &mut self.users_file, value::optional_path);
+    }
+}
