@@ -263,7 +263,8 @@ impl Route {
     }
 
     fn choose_pass(&self) -> Pass {
-        if self.selection.is_some() || !self.replays.is_empty() || !self.groups.is_empty() {
+        let is_mixed = self.live.iter().any(|target| target.is_mixed);
+        if is_mixed || !self.replays.is_empty() || !self.groups.is_empty() {
             return Pass::Not;
         }
         match (self.shares.len(), self.live.len()) {
@@ -278,7 +279,13 @@ impl Route {
     #[inline]
     pub(super) fn pass(&self, qos: QoS, from: SubscriberId) -> Pass {
         let avoids = self.pass == Pass::Each && self.live.iter().any(|target| target.may_avoid(from));
-        if avoids || self.holds(qos, None) {
+        // Whether one must be held that only a selector may want is found out elsewhere, once.
+        let may_hold = self.holds
+            || self
+                .selection
+                .as_ref()
+                .is_some_and(|selection| !selection.holds.is_empty());
+        if avoids || may_hold && qos > QoS::AtMostOnce {
             Pass::Not
         } else {
             self.pass
@@ -306,6 +313,18 @@ impl Route {
     pub(super) fn member(&self, topic: &str) -> Option<Member> {
         let (group, _) = self.shares.first()?;
         group.choose(hash_topic(topic.as_bytes()), fastrand::u64(..))
+    }
+
+    /// Whether the one group wants a message that passes these selectors.
+    pub(super) fn group_wants(&self, passes: Option<&Passes>) -> bool {
+        let selector = self.shares.first().map_or(ANY, |(_, selector)| *selector);
+        passes.is_none_or(|passes| passes.of(selector))
+    }
+
+    /// Whether any target has a selector.
+    #[inline]
+    pub(super) fn selects(&self) -> bool {
+        self.selection.is_some()
     }
 
     /// Overlapping plain subscriptions of a session give one copy (section 3.3.4).
