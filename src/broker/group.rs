@@ -371,6 +371,10 @@ impl State {
         while self.logic.has_credit() {
             let redelivery = self.logic.next_redelivery();
             let item = match redelivery {
+                Some(position) if self.skips_again(position, work) => {
+                    moved = true;
+                    continue;
+                }
                 Some(position) => self.in_flight.get(&position).cloned(),
                 None => {
                     moved |= self.skip_unselected(work);
@@ -394,6 +398,23 @@ impl State {
             }
         }
         Ok(moved)
+    }
+
+    /// Gives up an event that is to be delivered again and does not pass the selector: that may ask whether it is a
+    /// redelivery, or be another one by now.
+    fn skips_again(&mut self, position: Position, work: &mut Work) -> bool {
+        let (Some(selector), Some(item)) = (&self.selector, self.in_flight.get(&position)) else {
+            return false;
+        };
+        let redelivered = self.logic.redelivered(position);
+        work.evaluated += 1;
+        if selector.evaluate(&Subject::item(item, self.share, redelivered)) == Truth::True {
+            work.passed += 1;
+            return false;
+        }
+        self.in_flight.remove(&position);
+        self.logic.skip(position);
+        true
     }
 
     /// Removes from the front of the buffer what does not pass the selector. Returns whether anything was removed.

@@ -21,6 +21,8 @@ pub(super) struct LiveTarget {
     pub granted: Granted,
     /// Whether one of them asks for No Local.
     pub no_local: bool,
+    /// Whether they have different selectors, so that it depends on the message what they come to.
+    pub is_mixed: bool,
     /// The number of the kind of packets it gets, where many get them.
     pub kind: u8,
 }
@@ -31,7 +33,7 @@ struct Plain {
     selector: SelectorIndex,
 }
 
-/// What makes the packets of one message differ.
+/// What makes the packets of one message differ, and which messages they are made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Granted {
     /// The version they are encoded in.
@@ -40,6 +42,8 @@ pub(super) struct Granted {
     pub qos: QoS,
     /// The identifiers of the subscriptions.
     pub ids: SubscriptionIds,
+    /// The selector that messages must pass.
+    pub selector: SelectorIndex,
 }
 
 impl LiveTarget {
@@ -52,8 +56,10 @@ impl LiveTarget {
                 version: outbox.version(),
                 qos: options.qos,
                 ids: options.id.map(NonZeroU32::get).into_iter().collect(),
+                selector,
             },
             no_local: options.no_local,
+            is_mixed: false,
             kind: 0,
         }
     }
@@ -64,6 +70,7 @@ impl LiveTarget {
         self.granted.qos = self.granted.qos.max(other.granted.qos);
         self.granted.ids.append(&mut other.granted.ids);
         self.no_local |= other.no_local;
+        self.is_mixed |= other.is_mixed || self.granted.selector != other.granted.selector;
     }
 
     /// The delivery for this session of a message that passes these selectors.

@@ -356,7 +356,8 @@ impl ReplaySubscription {
                 .is_none_or(|Stored { position, .. }| position > acks.read_to() || acks.is_released(position));
             let own = self.options.no_local && item.message.publisher() == Some(context.session.client_id());
             let redelivered = item.stored.is_some_and(|stored| stored.position <= self.redelivered_to);
-            if wanted && !own && is_selected(item, self.selector.as_deref(), redelivered, context.metrics) {
+            let skipped = own || wanted && !is_selected(item, self.selector.as_deref(), redelivered, context.metrics);
+            if wanted && !skipped {
                 if !context.session.can_send(self.options.qos.min(item.message.qos())) {
                     return false;
                 }
@@ -366,6 +367,10 @@ impl ReplaySubscription {
             }
             if let Some(stored) = self.buffer.pop_front().and_then(|item| item.stored) {
                 acks.skip_to(stored.position);
+                if wanted && skipped {
+                    // One that was to be sent again is given up: the subscription has changed since.
+                    acks.acked(stored.position);
+                }
             }
         }
         if self.behind {

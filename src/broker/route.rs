@@ -282,7 +282,8 @@ impl Route {
     }
 
     fn choose_pass(&self) -> Pass {
-        if self.others.selection.is_some() || !self.others.replays.is_empty() || !self.others.groups.is_empty() {
+        let is_mixed = self.live.iter().any(|target| target.is_mixed);
+        if is_mixed || !self.others.replays.is_empty() || !self.others.groups.is_empty() {
             return Pass::Not;
         }
         match (self.others.shares.len(), self.live.len()) {
@@ -297,7 +298,14 @@ impl Route {
     #[inline]
     pub(super) fn pass(&self, qos: QoS, from: SubscriberId) -> Pass {
         let avoids = self.pass == Pass::Each && self.live.iter().any(|target| target.may_avoid(from));
-        if avoids || self.holds(qos, None) {
+        // Whether one must be held that only a selector may want is found out elsewhere, once.
+        let may_hold = self.holds
+            || self
+                .others
+                .selection
+                .as_ref()
+                .is_some_and(|selection| !selection.holds.is_empty());
+        if avoids || may_hold && qos > QoS::AtMostOnce {
             Pass::Not
         } else {
             self.pass
@@ -327,6 +335,18 @@ impl Route {
     pub(super) fn member(&self, topic: &str) -> Option<Member> {
         let (group, _) = self.others.shares.first()?;
         group.choose(hash_topic(topic.as_bytes()), fastrand::u64(..))
+    }
+
+    /// Whether the one group wants a message that passes these selectors.
+    pub(super) fn group_wants(&self, passes: Option<&Passes>) -> bool {
+        let selector = self.others.shares.first().map_or(ANY, |(_, selector)| *selector);
+        passes.is_none_or(|passes| passes.of(selector))
+    }
+
+    /// Whether any target has a selector.
+    #[inline]
+    pub(super) fn selects(&self) -> bool {
+        self.others.selection.is_some()
     }
 
     /// Overlapping plain subscriptions of a session give one copy (section 3.3.4).

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::codec::{self, PropertyId, PropertyValue};
+use crate::codec::{self, PropertyId, PropertyValue, Publish};
 use crate::log::{ChannelKind, Event};
 use crate::metrics::Metrics;
 use crate::selector::{Asked, Header, Selector, SelectorSet, Source, Truth, Value};
@@ -15,17 +15,85 @@ use super::route::Kept;
 /// A message and what selectors can ask of it beyond itself.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Subject<'a> {
-    message: &'a Message,
+    body: Body<'a>,
     is_event: bool,
     sequence: Option<Sequence>,
     redelivered: bool,
 }
 
+/// A message, or the packet it came in before a message is made of it.
+#[derive(Clone, Copy, Debug)]
+enum Body<'a> {
+    Message(&'a Message),
+    /// Without properties that are for one hop; received now.
+    Packet(&'a Publish<'a>, Timestamp),
+}
+
+impl<'a> Body<'a> {
+    fn topic(&self) -> &'a str {
+        match self {
+            Self::Message(message) => message.topic(),
+            Self::Packet(packet, _) => packet.topic,
+        }
+    }
+
+    fn properties(&self) -> &'a [u8] {
+        match self {
+            Self::Message(message) => message.properties(),
+            Self::Packet(packet, _) => packet.properties,
+        }
+    }
+
+    fn payload(&self) -> &'a [u8] {
+        match self {
+            Self::Message(message) => message.payload(),
+            Self::Packet(packet, _) => packet.payload,
+        }
+    }
+
+    fn qos(&self) -> QoS {
+        match self {
+            Self::Message(message) => message.qos(),
+            Self::Packet(packet, _) => packet.qos,
+        }
+    }
+
+    fn retain(&self) -> bool {
+        match self {
+            Self::Message(message) => message.retain(),
+            Self::Packet(packet, _) => packet.retain,
+        }
+    }
+
+    fn received(&self) -> Timestamp {
+        match self {
+            Self::Message(message) => message.received(),
+            Self::Packet(_, received) => *received,
+        }
+    }
+
+    fn expiry_secs(&self) -> Option<u32> {
+        match self {
+            Self::Message(message) => message.expiry_secs(),
+            Self::Packet(packet, _) => packet.expiry_secs,
+        }
+    }
+}
+
 impl<'a> Subject<'a> {
     /// A message that is no stored event, or not yet.
     pub fn new(message: &'a Message, is_event: bool) -> Self {
+        Self::of(Body::Message(message), is_event)
+    }
+
+    /// A packet whose message nobody keeps.
+    pub fn packet(packet: &'a Publish<'a>, received: Timestamp) -> Self {
+        Self::of(Body::Packet(packet, received), false)
+    }
+
+    fn of(body: Body<'a>, is_event: bool) -> Self {
         Self {
-            message,
+            body,
             is_event,
             sequence: None,
             redelivered: false,
@@ -61,7 +129,7 @@ impl<'a> Subject<'a> {
     }
 
     fn property(&self, wanted: PropertyId) -> Value<'a> {
-        let mut properties = codec::properties(self.message.properties());
+        let mut properties = codec::properties(self.body.properties());
         match properties.find(|(id, _)| *id == wanted) {
             Some((_, PropertyValue::Text(text))) => Value::Text(text.into()),
             Some((_, PropertyValue::Binary(bytes))) => {
@@ -75,15 +143,15 @@ impl<'a> Subject<'a> {
         let Some(sequence) = self.sequence else {
             return Value::Null;
         };
-        let channel = channel_name(self.message.topic());
+        let channel = channel_name(self.body.topic());
         Value::Text(format!("ID:{channel}/{}", sequence.0).into())
     }
 
     fn expiration(&self) -> i64 {
-        let Some(secs) = self.message.expiry_secs() else {
+        let Some(secs) = self.body.expiry_secs() else {
             return 0;
         };
-        millis(self.message.received()).saturating_add(i64::from(secs) * 1_000)
+        millis(self.body.received()).saturating_add(i64::from(secs) * 1_000)
     }
 }
 
@@ -93,7 +161,7 @@ fn millis(time: Timestamp) -> i64 {
 
 impl Source for Subject<'_> {
     fn header(&self, header: Header) -> Value<'_> {
-        let message = self.message;
+        let message = &self.body;
         match header {
             Header::Type => self.property(PropertyId::ContentType),
             Header::CorrelationId => self.property(PropertyId::CorrelationData),
@@ -116,11 +184,11 @@ impl Source for Subject<'_> {
     }
 
     fn properties(&self) -> impl Iterator<Item = (&str, &str)> {
-        codec::user_properties(self.message.properties())
+        codec::user_properties(self.body.properties())
     }
 
     fn payload(&self) -> &[u8] {
-        self.message.payload()
+        self.body.payload()
     }
 }
 

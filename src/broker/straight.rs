@@ -12,6 +12,7 @@ use super::outbox::{Item, Outbox, Refused};
 use super::publish::asked_by_property;
 use super::route::{Pass, Route};
 use super::rules::Keep;
+use super::select::{Passes, Subject};
 use crate::codec::{Publish, RunBuilder};
 use crate::router::SubscriberId;
 use crate::types::{QoS, ReasonCode, Version};
@@ -62,7 +63,10 @@ impl Messages {
         };
         let runs: Vec<_> = runs.into_iter().map(|run| run.finish(false)).collect();
         for (outbox, kind) in route.of_kinds() {
-            self.batches.push(outbox, Item::Run(runs[kind].clone()));
+            // None for those whose selector nothing has passed.
+            if runs[kind].packets() > 0 {
+                self.batches.push(outbox, Item::Run(runs[kind].clone()));
+            }
         }
     }
 
@@ -95,7 +99,13 @@ impl Messages {
     #[inline]
     fn pass(&mut self, packet: &Straight<'_>) -> Option<ReasonCode> {
         let route = &self.last.as_ref()?.route;
-        match route.pass(packet.publish.qos, packet.from) {
+        let pass = route.pass(packet.publish.qos, packet.from);
+        if pass == Pass::Not {
+            return None;
+        }
+        let passes = if route.selects() { packet.select(route) } else { None };
+        let passes = passes.as_ref();
+        match pass {
             Pass::Not => return None,
             Pass::Each => {
                 if self.shared.is_some() {
@@ -103,6 +113,9 @@ impl Messages {
                 }
                 let route = &self.last.as_ref()?.route;
                 for (outbox, granted) in route.each() {
+                    if passes.is_some_and(|passes| !passes.of(granted.selector)) {
+                        continue;
+                    }
                     let qos = granted.qos.min(packet.publish.qos);
                     packet.add_to(self.batches.packets(outbox, granted.version, qos), &granted.ids);
                 }
@@ -110,8 +123,9 @@ impl Messages {
                     return Some(ReasonCode::NoMatchingSubscribers);
                 }
             }
+            Pass::Member if !route.group_wants(passes) => {}
             Pass::Member => self.choose(packet)?,
-            Pass::Shared => self.share(packet)?,
+            Pass::Shared => self.share(packet, passes)?,
         }
         Some(ReasonCode::Success)
     }
@@ -130,7 +144,7 @@ impl Messages {
     }
 
     /// Adds a packet for all targets of the route.
-    fn share(&mut self, packet: &Straight<'_>) -> Option<()> {
+    fn share(&mut self, packet: &Straight<'_>, passes: Option<&Passes>) -> Option<()> {
         let route = &self.last.as_ref()?.route;
         let qos = packet.publish.qos;
         let is_same = |shared: &Shared| Arc::ptr_eq(&shared.route, route) && shared.qos == qos;
@@ -140,6 +154,9 @@ impl Messages {
         let route = &self.last.as_ref()?.route;
         let shared = self.shared.get_or_insert_with(|| Shared::new(route, qos));
         for (run, kind) in shared.runs.iter_mut().zip(route.kinds()) {
+            if passes.is_some_and(|passes| !passes.of(kind.selector)) {
+                continue;
+            }
             packet.add_to(run, &kind.ids);
         }
         Some(())
@@ -164,9 +181,16 @@ struct Straight<'a> {
     wire: &'a [u8],
     version: Version,
     from: SubscriberId,
+    broker: &'a Broker,
 }
 
 impl Straight<'_> {
+    /// Which selectors of a route the message passes.
+    fn select(&self, route: &Route) -> Option<Passes> {
+        let subject = Subject::packet(self.publish, self.broker.clock.now());
+        route.select(&subject, &self.broker.metrics)
+    }
+
     #[inline]
     fn add_to(&self, run: &mut RunBuilder, subscription_ids: &[u32]) {
         let publish = self.publish;
@@ -211,6 +235,7 @@ impl Broker {
             wire,
             version,
             from,
+            broker: self,
         };
         let Some(reason) = messages.pass(&packet) else {
             return false;

@@ -1,4 +1,4 @@
-#![doc = include_str!("../../docs/selectors.md")]
+#![doc = include_str!("selectors.md")]
 
 mod compile;
 mod evaluate;

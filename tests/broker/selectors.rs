@@ -85,6 +85,73 @@ fn a_selector_is_evaluated_once_per_message_however_many_have_it() {
 }
 
 #[test]
+fn few_many_and_groups_get_what_passes_in_order() {
+    // Up to four subscribers get packets of their own, more share them by kind, and a group alone chooses a member.
+    for count in [1, 4, 5, 12] {
+        let broker = Broker::start();
+        let kinds = [Some("even"), Some("odd"), Some("none"), None];
+        let mut clients: Vec<_> = (0..count)
+            .map(|n| {
+                let mut client = broker.connect(if n % 5 == 4 {
+                    v3(&format!("old-{n}"))
+                } else {
+                    v5(&format!("client-{n}"))
+                });
+                let selector = kinds[n % 4].map(|kind| format!("kind = '{kind}'"));
+                match selector {
+                    Some(text) if n % 5 == 4 => {
+                        let encoded = text.replace(' ', "%20").replace('=', "%3D");
+                        client.subscribe(&format!("$select/{encoded}/u/a"), 1, &[])
+                    }
+                    Some(text) => client.subscribe("u/+", 1, &[("selector", &text)]),
+                    None => client.subscribe("u/a", 1, &[]),
+                };
+                client
+            })
+            .collect();
+        for qos in [0, 1, 2] {
+            let mut publisher = broker.connect(v5("publisher"));
+            let texts: Vec<_> = (1..=40).map(|n| n.to_string()).collect();
+            let posts: Vec<_> = texts
+                .iter()
+                .map(|text| Post {
+                    qos,
+                    user: if text.ends_with(['0', '2', '4', '6', '8']) {
+                        &[("kind", "even")]
+                    } else {
+                        &[("kind", "odd")]
+                    },
+                    ..post("u/a", text)
+                })
+                .collect();
+            publisher.post_all(&posts);
+            for (n, client) in clients.iter_mut().enumerate() {
+                let wanted = |number: u64| match n % 4 {
+                    0 => number.is_multiple_of(2),
+                    1 => !number.is_multiple_of(2),
+                    2 => false,
+                    _ => true,
+                };
+                let expected: Vec<_> = (1..=40).filter(|n| wanted(*n)).map(|n| n.to_string()).collect();
+                assert_eq!(
+                    client.take_texts(expected.len()),
+                    expected,
+                    "client {n} of {count}, QoS {qos}"
+                );
+                client.assert_quiet();
+            }
+        }
+    }
+    let broker = Broker::start();
+    let mut member = broker.connect(v5("member"));
+    member.subscribe("$share/g/u/a", 1, EVEN);
+    publish(&broker, "u/a", 1..=4);
+    assert_eq!(member.take_texts(2), ["2", "4"]);
+    member.assert_quiet();
+    assert_eq!([EVALUATED, PASSED].map(|name| broker.metric(name)), [4.0, 2.0]);
+}
+
+#[test]
 fn overlapping_subscriptions_give_one_copy_of_what_passes_any() {
     let broker = Broker::start();
     let mut client = broker.connect(v5("client"));
@@ -521,6 +588,30 @@ fn redelivered_events_can_be_left_out() {
     client.subscribe("s/#", 1, &fresh);
     assert_eq!(client.take_texts(1), ["3"]);
     client.assert_quiet();
+}
+
+#[test]
+fn a_group_gives_up_what_its_selector_skips_the_second_time() {
+    let broker = Broker::start();
+    publish(&broker, "s/a", 1..=3);
+    let path = "$share/g/s/#";
+    let fresh = [("replay", "first"), ("selector", "NOT JMSRedelivered")];
+    let mut lost = broker.connect(Connect {
+        receive_maximum: Some(2),
+        ..v5("lost")
+    });
+    lost.subscribe(path, 1, &fresh);
+    assert_eq!(
+        [lost.next(), lost.next()].map(|message| message.text().to_owned()),
+        ["1", "2"]
+    );
+    let mut other = broker.connect(v5("other"));
+    other.subscribe(path, 1, &fresh);
+    assert_eq!(other.take_texts(1), ["3"]);
+    lost.cut();
+    publish(&broker, "s/a", 4..=4);
+    assert_eq!(other.take_texts(1), ["4"]);
+    other.assert_quiet();
 }
 
 #[test]

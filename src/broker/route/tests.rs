@@ -78,6 +78,81 @@ fn publishers_are_refused_for_a_durable_session_that_too_much_waits_for() {
     assert_eq!(full(&outbox(1, true), QoS::AtMostOnce), [false, false]);
 }
 
+fn selector(text: &str) -> Arc<Selector> {
+    Arc::new(Selector::compile(text).expect("a selector"))
+}
+
+/// Which selectors of a route a message with this payload passes.
+fn passes(route: &Route, payload: &[u8]) -> Option<Passes> {
+    let message = crate::broker::testing::message("t", QoS::AtLeastOnce, payload);
+    route.select(
+        &Subject::new(&message, false),
+        crate::broker::testing::broker().metrics(),
+    )
+}
+
+#[test]
+fn a_route_without_selectors_has_nothing_to_ask() {
+    let route = prepared(vec![live(&outbox(1, true), QoS::AtLeastOnce)]);
+    assert!(route.others.selection.is_none() && passes(&route, b"1").is_none());
+}
+
+#[test]
+fn equal_selectors_are_one_and_the_log_keeps_what_passes_one_of_a_durable_session() {
+    let one = selector("payload = 1");
+    let (twice, other) = (one.clone(), selector("payload = 2"));
+    let with = |outbox: &Arc<Outbox>, selector| Target::live(outbox, options(QoS::AtLeastOnce), Some(selector));
+    let route = prepared(vec![
+        with(&away(1, true), &one),
+        with(&outbox(2, true), &twice),
+        with(&outbox(3, false), &other),
+    ]);
+    let selection = route.others.selection.as_ref().expect("there are selectors");
+    assert_eq!(selection.set.len(), 2);
+    for (payload, held, wanted) in [
+        (b"1", true, [true, false]),
+        (b"2", false, [false, true]),
+        (b"3", false, [false; 2]),
+    ] {
+        let passes = passes(&route, payload);
+        assert_eq!(route.holds(QoS::AtLeastOnce, passes.as_ref()), held);
+        assert!(!route.holds(QoS::AtMostOnce, passes.as_ref()));
+        let message = crate::broker::testing::message("t", QoS::AtLeastOnce, payload);
+        let delivered = route
+            .live
+            .iter()
+            .map(|target| target.delivery(&message, passes.as_ref()).is_some());
+        assert_eq!(delivered.collect::<Vec<_>>(), wanted);
+    }
+    let mut targets = vec![with(&away(1, true), &one), live(&away(2, true), QoS::AtLeastOnce)];
+    for _ in 0..2 {
+        let route = prepared(targets.clone());
+        let passes = passes(&route, b"3");
+        assert!(
+            route.holds(QoS::AtLeastOnce, passes.as_ref()),
+            "a session without a selector wants all"
+        );
+        targets.reverse();
+    }
+}
+
+#[test]
+fn publishers_are_refused_for_what_a_full_session_wants_only() {
+    let full = outbox(1, true);
+    full.set_over_limit(true);
+    let route = prepared(vec![Target::live(
+        &full,
+        options(QoS::AtLeastOnce),
+        Some(&selector("payload = 1")),
+    )]);
+    for (payload, refused) in [(b"1", true), (b"2", false)] {
+        assert_eq!(
+            route.is_full(QoS::AtLeastOnce, passes(&route, payload).as_ref()),
+            refused
+        );
+    }
+}
+
 #[test]
 fn overlapping_subscriptions_of_a_session_give_one_copy() {
     let (one, other) = (outbox(1, true), outbox(2, false));

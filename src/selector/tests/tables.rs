@@ -19,13 +19,13 @@ fn every_line_of_the_tables_holds() {
 
 #[test]
 fn the_examples_of_the_page_hold() {
-    let page = include_str!("../../../docs/selectors.md");
+    let page = include_str!("../selectors.md");
     let mut faults = Vec::new();
     let blocks = page.split("```text example\n").skip(1);
     let count: usize = blocks
         .map(|block| {
             run(
-                "docs/selectors.md",
+                "src/selector/selectors.md",
                 block.split("```").next().unwrap_or_default(),
                 &mut faults,
             )
