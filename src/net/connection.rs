@@ -40,6 +40,7 @@ async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
     let mut connection = Connection {
         stream,
         input: BytesMut::new(),
+        is_held_back: false,
         peer,
         broker,
         limits,
@@ -65,6 +66,8 @@ async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
 struct Connection<S> {
     stream: S,
     input: BytesMut,
+    /// Whether the input may hold a whole packet that the client's state did not let in yet.
+    is_held_back: bool,
     peer: SocketAddr,
     broker: Arc<Broker>,
     limits: DecodeLimits,
@@ -214,7 +217,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if client.output().is_empty() {
                 spare::borrow(client.output());
             }
-            match self.handle_input(client) {
+            match self.handle_input(client, &mut keep_alive) {
                 Ok(None) => {}
                 Ok(Some(end)) => return end,
                 Err(fault) => return End::Fault(fault),
@@ -229,7 +232,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             match self.wait(client, pumped, &mut keep_alive).await {
                 Event::Read(bytes) => {
                     self.broker.metrics().bytes_received.increment(bytes as u64);
-                    keep_alive.packet_came();
                 }
                 Event::Closed => return End::Lost,
                 Event::Wrote(bytes) => {
@@ -251,8 +253,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Handles every packet that is there in full.
-    fn handle_input(&mut self, client: &mut Client) -> Result<Option<End>, Fault> {
+    /// Handles every packet that is there in full. A part of one does not keep the connection alive.
+    fn handle_input(&mut self, client: &mut Client, keep_alive: &mut KeepAlive) -> Result<Option<End>, Fault> {
         let now = self.broker.clock().now();
         let input = std::mem::take(&mut self.input);
         let (mut used, mut packets) = (0, 0);
@@ -268,7 +270,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return Ok(Some(End::Client(cause)));
             }
         }
-        self.broker.metrics().packets_received.increment(packets);
+        if packets > 0 {
+            keep_alive.packet_came();
+            self.broker.metrics().packets_received.increment(packets);
+        }
+        self.is_held_back = used < input.len() && !client.takes_input();
         if used < input.len() {
             self.input = input;
             self.input.advance(used);
@@ -291,6 +297,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         // While the log is behind, publishers are not read from.
         let has_room = broker.log().has_room();
         let mut room = pin!(broker.log().room());
+        if self.is_held_back && client.takes_input() {
+            // What made room may have left nothing to write, and the client may have nothing more to say.
+            return Event::Woken;
+        }
         let may_read = has_room && client.takes_input();
         let mut yielded = false;
         poll_fn(|cx| {

@@ -197,6 +197,10 @@ impl<W: World> Run<'_, W> {
                 Version::V5
             };
         }
+        let times = match args.iter().position(|arg| arg.name == "times") {
+            Some(index) => args.remove(index).number()? as usize,
+            None => 1,
+        };
         let packet = args.first().ok_or("nothing to send")?.name.clone();
         if packet == "abandon" {
             self.client(name)?.abandoned = true;
@@ -232,7 +236,7 @@ impl<W: World> Run<'_, W> {
                 size => size as usize,
             };
         }
-        client.send(&*self.world, &bytes).await
+        client.send(&*self.world, &bytes.repeat(times)).await
     }
 
     fn client_version(&self, name: &str) -> Version {
