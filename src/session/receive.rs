@@ -107,7 +107,7 @@ impl Session {
             }));
         };
         if publish.qos == QoS::AtLeastOnce && self.inbound.holds(packet_id) && self.version() == Version::V5 {
-            self.write(Packet::PubAck(Ack::new(packet_id, ReasonCode::PacketIdentifierInUse)));
+            self.refuse_identifier(packet_id)?;
             return Ok(Action::None);
         }
         self.check_receive_maximum(packet_id)?;
@@ -123,6 +123,19 @@ impl Session {
                 Ok(Action::None)
             }
         }
+    }
+
+    /// Refuses a QoS 1 message under an identifier that a QoS 2 message holds, when its turn has come [MQTT-4.6.0-2].
+    fn refuse_identifier(&mut self, packet_id: PacketId) -> Result<(), Fault> {
+        let Arrival::New(token) = self.inbound.arrived(packet_id, QoS::AtLeastOnce) else {
+            return Ok(());
+        };
+        let outcome = PublishOutcome {
+            reason: ReasonCode::PacketIdentifierInUse,
+            reason_string: None,
+            sequence: None,
+        };
+        self.handle_outcome(token, outcome)
     }
 
     /// [MQTT-3.3.4-7]: more than Receive Maximum unacknowledged messages end the connection.
