@@ -107,10 +107,13 @@ impl Session {
             }));
         };
         if publish.qos == QoS::AtLeastOnce && self.inbound.holds(packet_id) && self.version() == Version::V5 {
+            self.check_receive_maximum()?;
             self.refuse_identifier(packet_id)?;
             return Ok(Action::None);
         }
-        self.check_receive_maximum(packet_id)?;
+        if !self.inbound.holds(packet_id) {
+            self.check_receive_maximum()?;
+        }
         match self.inbound.arrived(packet_id, publish.qos) {
             Arrival::New(token) => Ok(Action::Publish(Incoming {
                 publish,
@@ -139,8 +142,8 @@ impl Session {
     }
 
     /// [MQTT-3.3.4-7]: more than Receive Maximum unacknowledged messages end the connection.
-    fn check_receive_maximum(&self, packet_id: PacketId) -> Result<(), Fault> {
-        let limited = self.version() == Version::V5 && !self.inbound.holds(packet_id);
+    fn check_receive_maximum(&self) -> Result<(), Fault> {
+        let limited = self.version() == Version::V5;
         if limited && self.inbound.unacknowledged() >= usize::from(self.link.options.server_receive_maximum) {
             return Err(Fault::new(
                 ReasonCode::ReceiveMaximumExceeded,
