@@ -105,7 +105,10 @@ impl<W: World> Run<'_, W> {
                 self.expect(client, &[Arg::flag("closed")], false).await.map(|_| ())
             }
             _ => {
-                self.client(client)?.close();
+                let client = self.clients.get_mut(client).ok_or("the client has not connected")?;
+                // What it sent before has arrived; a newer connection could overtake it otherwise.
+                client.ping(&*self.world).await?;
+                client.close();
                 Ok(())
             }
         }
