@@ -184,10 +184,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
         };
         loop {
             if *phase == Phase::Work {
-                let pumped = match turn(wire, broker, client) {
-                    Ok(pumped) => pumped,
+                let turned = match turn(wire, broker, client, keep_alive) {
+                    Ok(turned) => turned,
                     Err(end) => return Poll::Ready(end),
                 };
+                if turned.is_held_back && client.takes_input() {
+                    // What made room may have left nothing to write, and the client may have nothing more to say.
+                    continue;
+                }
                 let is_behind = !broker.log().has_room();
                 *room = is_behind.then(|| wait_for_room(broker.clone()));
                 *phase = if pumped == Pumped::More {
@@ -201,7 +205,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
             match event {
                 Event::Read(bytes) => {
                     broker.metrics().bytes_received.increment(bytes as u64);
-                    keep_alive.packet_came();
                 }
                 Event::Closed => return Poll::Ready(End::Lost),
                 Event::Wrote(bytes) => {
@@ -248,31 +251,41 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
     }
 }
 
+/// What a turn has left.
+struct Turned {
+    pumped: Pumped,
+    /// Whether the input may hold a whole packet that the client's state did not let in yet.
+    is_held_back: bool,
+}
+
 /// Handles what came, hands over what that brings to others, and gathers what goes out.
 fn turn<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     broker: &Broker,
     client: &mut Client,
-) -> Result<Pumped, End> {
+    keep_alive: &mut KeepAlive,
+) -> Result<Turned, End> {
     if client.output().is_empty() {
         spare::borrow(client.output());
     }
-    handle_input(wire, broker, client)?;
+    let is_held_back = handle_input(wire, broker, client, keep_alive)?;
     broker.end_turn(client);
     let now = broker.clock().now();
     let pumped = broker.pump(client, now).map_err(End::Fault)?;
     broker.end_turn(client);
-    Ok(pumped)
+    Ok(Turned { pumped, is_held_back })
 }
 
-/// Handles every packet that is there in full.
+/// Handles every packet that is there in full; a part of one does not keep the connection alive. Returns whether packets
+/// had to stay.
 fn handle_input<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     broker: &Broker,
     client: &mut Client,
-) -> Result<(), End> {
+    keep_alive: &mut KeepAlive,
+) -> Result<bool, End> {
     if wire.input.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let limits = DecodeLimits {
         max_packet_size: broker.config().session.max_packet_size,
@@ -294,9 +307,13 @@ fn handle_input<S: AsyncRead + AsyncWrite + Unpin>(
             return Err(End::Client(said));
         }
     }
-    broker.metrics().packets_received.increment(packets);
+    if packets > 0 {
+        keep_alive.packet_came();
+        broker.metrics().packets_received.increment(packets);
+    }
+    let is_held_back = used < input.len() && !client.takes_input();
     wire.leave(input, used);
-    Ok(())
+    Ok(is_held_back)
 }
 
 fn protocol_fault(broker: &Broker, fault: &codec::DecodeError) -> End {

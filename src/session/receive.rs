@@ -110,10 +110,13 @@ impl Session {
             }));
         };
         if publish.qos == QoS::AtLeastOnce && self.inbound.holds(packet_id) && self.version() == Version::V5 {
-            self.write(Packet::PubAck(Ack::new(packet_id, ReasonCode::PacketIdentifierInUse)));
+            self.check_receive_maximum()?;
+            self.refuse_identifier(packet_id)?;
             return Ok(Action::None);
         }
-        self.check_receive_maximum(packet_id)?;
+        if !self.inbound.holds(packet_id) {
+            self.check_receive_maximum()?;
+        }
         match self.inbound.arrived(packet_id, publish.qos) {
             Arrival::New(token) => Ok(Action::Publish(Incoming {
                 publish,
@@ -128,9 +131,22 @@ impl Session {
         }
     }
 
+    /// Refuses a QoS 1 message under an identifier that a QoS 2 message holds, when its turn has come [MQTT-4.6.0-2].
+    fn refuse_identifier(&mut self, packet_id: PacketId) -> Result<(), Fault> {
+        let Arrival::New(token) = self.inbound.arrived(packet_id, QoS::AtLeastOnce) else {
+            return Ok(());
+        };
+        let outcome = PublishOutcome {
+            reason: ReasonCode::PacketIdentifierInUse,
+            reason_string: None,
+            sequence: None,
+        };
+        self.handle_outcome(token, outcome)
+    }
+
     /// [MQTT-3.3.4-7]: more than Receive Maximum unacknowledged messages end the connection.
-    fn check_receive_maximum(&self, packet_id: PacketId) -> Result<(), Fault> {
-        let limited = self.version() == Version::V5 && !self.inbound.holds(packet_id);
+    fn check_receive_maximum(&self) -> Result<(), Fault> {
+        let limited = self.version() == Version::V5;
         if limited && self.inbound.unacknowledged() >= usize::from(self.link.options.server_receive_maximum) {
             return Err(Fault::new(
                 ReasonCode::ReceiveMaximumExceeded,

@@ -105,7 +105,10 @@ impl<W: World> Run<'_, W> {
                 self.expect(client, &[Arg::flag("closed")], false).await.map(|_| ())
             }
             _ => {
-                self.client(client)?.close();
+                let client = self.clients.get_mut(client).ok_or("the client has not connected")?;
+                // What it sent before has arrived; a newer connection could overtake it otherwise.
+                client.ping(&*self.world).await?;
+                client.close();
                 Ok(())
             }
         }
@@ -197,6 +200,10 @@ impl<W: World> Run<'_, W> {
                 Version::V5
             };
         }
+        let times = match args.iter().position(|arg| arg.name == "times") {
+            Some(index) => args.remove(index).number()? as usize,
+            None => 1,
+        };
         let packet = args.first().ok_or("nothing to send")?.name.clone();
         if packet == "abandon" {
             self.client(name)?.abandoned = true;
@@ -232,7 +239,7 @@ impl<W: World> Run<'_, W> {
                 size => size as usize,
             };
         }
-        client.send(&*self.world, &bytes).await
+        client.send(&*self.world, &bytes.repeat(times)).await
     }
 
     fn client_version(&self, name: &str) -> Version {

@@ -131,9 +131,22 @@ fn pubrel_before_pubrec_does_not_free_the_identifier() {
 #[test]
 fn qos1_under_an_identifier_that_qos2_holds_is_refused() {
     let mut session = session(v5());
+    let token = publish_new(&mut session, 2, 4);
+    publish_again(&mut session, 1, 4);
+    assert!(written(&mut session).is_empty());
+    accept(&mut session, token);
+    assert_eq!(written(&mut session), ["PUBREC #4", "PUBACK #4 0x91"]);
+}
+
+#[test]
+fn refused_identifiers_that_wait_for_their_turn_count_against_receive_maximum() {
+    let mut session = session(LinkOptions {
+        server_receive_maximum: 2,
+        ..v5()
+    });
     publish_new(&mut session, 2, 4);
     publish_again(&mut session, 1, 4);
-    assert_eq!(written(&mut session), ["PUBACK #4 0x91"]);
+    assert_eq!(fault(&mut session, publish(1, 4)), ReasonCode::ReceiveMaximumExceeded);
 }
 
 #[test]
