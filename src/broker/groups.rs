@@ -28,6 +28,15 @@ enum Share {
     Kept(Arc<Group>),
 }
 
+impl Share {
+    fn subscriptions(&self) -> usize {
+        match self {
+            Self::Live(_, group) => group.members().len(),
+            Self::Kept(group) => group.subscriptions(),
+        }
+    }
+}
+
 impl Groups {
     /// Joins a shared subscription without a start option. While no member is durable it is a live group. The first
     /// durable member makes it one with a cursor: `keep` makes that, and takes the live group's place in the router; the
@@ -73,6 +82,18 @@ impl Groups {
         };
         group.subscribe(&member.outbox);
         Ok(Some(group))
+    }
+
+    /// How many groups there are, and how many subscriptions they are made of.
+    pub fn count(&self) -> (usize, usize) {
+        let shares: Vec<usize> = {
+            let shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+            shares.values().map(Share::subscriptions).collect()
+        };
+        let replays = self.replays.lock().unwrap_or_else(PoisonError::into_inner);
+        let groups = shares.len() + replays.len();
+        let members = replays.values().map(|group| group.subscriptions());
+        (groups, shares.into_iter().chain(members).sum())
     }
 
     /// Leaves a live group; the last member takes it away.

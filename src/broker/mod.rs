@@ -32,6 +32,7 @@ mod sessions;
 mod share;
 mod subscribe;
 mod subscription;
+mod sys;
 mod tally;
 #[cfg(test)]
 mod testing;
@@ -58,6 +59,7 @@ pub use replay::Pumped;
 use route::Target;
 use rules::StoreRules;
 use sessions::Sessions;
+use sys::Sys;
 
 use crate::auth::Users;
 use crate::config::{Config, SharedStrategy};
@@ -81,6 +83,11 @@ pub struct Broker {
     rules: Arc<StoreRules>,
     router: Router<Target>,
     retained: Retained,
+    sys: Mutex<Sys>,
+    /// The retained messages below `$SYS/`, which are nobody's but the broker's.
+    sys_retained: Retained,
+    /// Records of the log when the broker was started.
+    records_at_start: u64,
     groups: Groups,
     sessions: Sessions,
     cursors: CursorTable,
@@ -158,6 +165,9 @@ impl Broker {
             rules,
             router: Router::default(),
             retained: Retained::new(retained_limits),
+            sys: Mutex::default(),
+            sys_retained: Retained::new(RetainedLimits::default()),
+            records_at_start: log.reader().record_count(),
             groups: Groups::default(),
             sessions: Sessions::default(),
             cursors: CursorTable::new(limits, recovered.cursors),

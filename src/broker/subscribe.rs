@@ -122,7 +122,12 @@ impl Broker {
         if !wanted || request.path.group.is_some() {
             return;
         }
-        for message in self.retained.matching(&request.path.filter, now) {
+        let filter = &request.path.filter;
+        let retained = match filter.as_str().starts_with("$SYS") {
+            true => &self.sys_retained,
+            false => &self.retained,
+        };
+        for message in retained.matching(filter, now) {
             let mut delivery = request.options.delivery(&message, Source::Retained);
             delivery.retain = true;
             ack.retained.push(delivery);
