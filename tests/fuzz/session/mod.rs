@@ -216,7 +216,7 @@ impl World {
             let done = self.session.saved(changes, self.now);
             done.into_iter().for_each(|source| self.finish_source(source));
         }
-        let gone = self.packets % 5 != 0;
+        let gone = !self.packets.is_multiple_of(5);
         if let Some(id) = self.publisher.released(gone) {
             self.session.handle_released(id, gone);
         }
