@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ahash::AHashMap;
 use tokio::sync::Notify;
 
 use super::lane::{Lane, LaneItem, Tail};
+use crate::auth::Identity;
 use crate::router::SubscriberId;
 use crate::session::{Delivery, Fault, PublishOutcome, PublishToken, Source, SubscriptionKey};
 use crate::topic::TopicFilter;
@@ -22,6 +23,8 @@ pub struct Outbox {
     pub subscriber: SubscriberId,
     /// Whether the session is durable: what it has not acknowledged is kept in the log.
     pub durable: bool,
+    /// Whose the session is, if somebody has authenticated for it.
+    owner: OnceLock<Identity>,
     limits: OutboxLimits,
     connected: AtomicBool,
     /// A durable session needs no record of its plain subscriptions up to here.
@@ -122,6 +125,7 @@ impl Outbox {
             client_id,
             subscriber,
             durable,
+            owner: OnceLock::new(),
             limits,
             connected: AtomicBool::new(true),
             floor: AtomicU64::new(0),
@@ -131,6 +135,21 @@ impl Outbox {
             wake: Notify::new(),
             released: Notify::new(),
         })
+    }
+
+    /// The session belongs to this user from now on, if it belongs to nobody yet.
+    pub fn own(&self, identity: Identity) {
+        self.owner.get_or_init(|| identity);
+    }
+
+    /// Whose the session is.
+    pub fn owner(&self) -> Option<&Identity> {
+        self.owner.get()
+    }
+
+    /// Whether the client of `newcomer` may have this session, or end it.
+    pub fn may_be_taken_by(&self, newcomer: &Self) -> bool {
+        self.owner().is_none() || self.owner() == newcomer.owner()
     }
 
     /// Whether the session has a connection.
