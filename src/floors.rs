@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(&str, u8)] = &[
     ("types", 0),
     ("topic", 1),
+    ("selector", 1),
     ("codec", 1),
     ("config", 1),
     ("metrics", 1),

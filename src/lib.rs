@@ -18,6 +18,7 @@
 //! |---|---|---|
 //! | 0 | [`types`] | identifiers, QoS, reason codes, messages, the clock (the only place that asks the time) |
 //! | 1 | [`topic`] | topic names, filters, the subscription trie, topic <-> channel names |
+//! | 1 | [`selector`] | which messages a subscriber wants: the language, and its evaluation; knows values, no message |
 //! | 1 | [`codec`] | packets of both protocol versions <-> bytes, strictly checked |
 //! | 1 | [`config`] | one TOML tree, already valid when loaded (its rules are topic filters, so it knows [`topic`]) |
 //! | 1 | [`metrics`] | every metric named, described and registered in one place |
@@ -70,6 +71,15 @@
 //! A shared subscription without a start option lives in memory until a durable session joins it; then it becomes a group with a
 //! cursor, and its other members follow.
 //!
+//! # Selectors
+//!
+//! A subscription's selector is compiled once per text and shared. A route knows the distinct selectors of its targets: a
+//! message is looked at once by each of them, its properties are scanned once and its payload is parsed at most once for all.
+//! A route without selectors pays one test. What a target's selector skips is put into no mailbox; whether a message is held is
+//! decided by what the durable sessions' selectors want. Whoever reads the log looks at each record with its own
+//! selector. A reader that follows the tail is not woken for what was skipped: now and then its cursor is moved up to
+//! what was handed out to all.
+//!
 //! # Readers and the join with live traffic
 //!
 //! A replay subscription has a lane in its session's mailbox. While it is *behind*, events that arrive are only noted in
@@ -110,6 +120,7 @@ pub mod log;
 pub mod metrics;
 pub mod net;
 pub mod router;
+pub mod selector;
 pub mod server;
 pub mod session;
 pub mod store;

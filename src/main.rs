@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         Invocation::Backup(args) => tell(cli::backup(&args, env::vars_os())),
         Invocation::Inspect(args) => tell(cli::inspect(&args)),
         Invocation::Passwd(args) => tell(cli::passwd(&args)),
+        Invocation::Selector(args) => tell(cli::try_selector(&args)),
     }
 }
 

@@ -5,7 +5,7 @@ use super::subscription::SubscriptionPath;
 use super::{Broker, LogTag};
 use crate::codec::{Packet, SubAck};
 use crate::log::Command;
-use crate::session::Delivery;
+use crate::session::{Delivery, Fault};
 use crate::types::{PacketId, ReasonCode};
 
 /// A SUBACK or UNSUBACK in the making.
@@ -87,11 +87,16 @@ impl Broker {
     }
 
     fn finish_ack(&self, client: &mut Client, ack: AwaitedAck) {
-        client.write(if ack.is_subscribe {
+        let written = client.session.try_write(if ack.is_subscribe {
             Packet::SubAck(ack.packet)
         } else {
             Packet::UnsubAck(ack.packet)
         });
+        if !written {
+            // It would wait for an answer that cannot come.
+            let why = "the acknowledgement of so many filters is larger than the client's Maximum Packet Size";
+            client.outbox.order(Fault::new(ReasonCode::PacketTooLarge, why));
+        }
         client.waiting.extend(ack.retained);
         self.count_subscriptions();
     }

@@ -1,16 +1,17 @@
 //! One client as its connection's task holds it: the session, its subscriptions, its mailbox. Nobody else touches it.
 
-use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use ahash::AHashMap;
 use bytes::BytesMut;
 
+use super::OUTPUT_LIMIT;
 use super::ack::AwaitedAck;
 use super::authenticate::Credentials;
 use super::durable::Durable;
 use super::group::Group;
 use super::outbox::Outbox;
+use super::queue::{Queue, Queued};
 use super::replay::ReplaySubscription;
 use super::subscription::{Subscription, SubscriptionOptions, SubscriptionPath};
 use super::tally::Tally;
@@ -19,9 +20,10 @@ use super::unwritten::Unwritten;
 use super::will::Will;
 use crate::codec::Packet;
 use crate::log::{Command, SessionRecord, SubscriptionKind, SubscriptionRecord};
+use crate::selector::Selector;
 use crate::session::{Delivery, Session, Source, SubscriptionKey};
 use crate::topic::TopicFilter;
-use crate::types::{Position, SessionId, Timestamp, Version};
+use crate::types::{Position, SessionId, SmallMap, Timestamp, Version};
 
 /// A client with everything that is its own.
 #[derive(Debug)]
@@ -30,13 +32,13 @@ pub struct Client {
     pub(super) outbox: Arc<Outbox>,
     /// What a durable session has beyond others.
     pub(super) durable: Option<Box<Durable>>,
-    pub(super) subscriptions: AHashMap<SubscriptionPath, Subscription>,
+    pub(super) subscriptions: SmallMap<SubscriptionPath, Subscription, 8>,
     pub(super) replays: Vec<ReplaySubscription>,
     pub(super) groups: Vec<GroupMembership>,
     /// QoS 1 and 2 messages that came when the client took no more; older than `waiting`.
-    pub(super) blocked: VecDeque<Delivery>,
+    pub(super) blocked: Queue,
     /// Messages that are sent next.
-    pub(super) waiting: VecDeque<Delivery>,
+    pub(super) waiting: Queue,
     /// QoS 0 deliveries with a cursor in the output that is not written yet.
     pub(super) unwritten: Unwritten,
     /// PUBLISH packets that are on their way through the log.
@@ -44,9 +46,9 @@ pub struct Client {
     pub(super) acks: Vec<AwaitedAck>,
     pub(super) next_ack: u64,
     pub(super) next_key: u32,
+    pub(super) will: Option<Box<Will>>,
     /// Who it has proved to be, if it was asked to.
     pub(super) credentials: Option<Box<Credentials>>,
-    pub(super) will: Option<Will>,
     pub(super) session_expiry_secs: u32,
     pub(super) assigned_id: bool,
     pub(super) turn: Turn,
@@ -84,11 +86,10 @@ impl Client {
 
     /// A durable session that has taken everything that was handed out up to a position needs nothing of it again.
     pub(super) fn note_idle(&mut self, handed_out: Position) {
-        let waits = |queue: &VecDeque<Delivery>| queue.iter().any(|delivery| delivery.source.has_cursor());
         if let Some(durable) = &mut self.durable
             && !durable.behind
-            && !waits(&self.blocked)
-            && !waits(&self.waiting)
+            && !self.blocked.has_cursor()
+            && !self.waiting.has_cursor()
             && self.outbox.is_place_idle()
         {
             durable.place.skip_to(handed_out);
@@ -99,14 +100,20 @@ impl Client {
     pub(super) fn subscription(&self, path: &SubscriptionPath, kind: SubscriptionKind) -> Option<Subscription> {
         self.subscriptions
             .get(path)
-            .copied()
+            .cloned()
             .filter(|subscription| subscription.kind == kind)
     }
 
-    /// A subscription that is there was asked for again with these options.
-    pub(super) fn note_options(&mut self, path: &SubscriptionPath, options: SubscriptionOptions) {
+    /// A subscription that is there was asked for again with these options and this selector.
+    pub(super) fn note_options(
+        &mut self,
+        path: &SubscriptionPath,
+        options: SubscriptionOptions,
+        selector: Option<Arc<Selector>>,
+    ) {
         if let Some(subscription) = self.subscriptions.get_mut(path) {
             subscription.options = options;
+            subscription.selector = selector;
         }
     }
 
@@ -116,6 +123,39 @@ impl Client {
         self.durable
             .as_ref()
             .is_some_and(|durable| durable.reader.is_some() || position <= durable.place.read_to())
+    }
+
+    /// Whether the log brings this as well.
+    pub(super) fn is_read(&self, queued: &Queued) -> bool {
+        match queued {
+            Queued::One(delivery) => match delivery.source {
+                Source::Session(position) => self.has_read(position),
+                _ => false,
+            },
+            Queued::Run(_) => false,
+        }
+    }
+
+    /// What was blocked, or what is sent next.
+    pub(super) fn queue(&mut self, blocked: bool) -> &mut Queue {
+        if blocked { &mut self.blocked } else { &mut self.waiting }
+    }
+
+    /// Whether it fits behind what is in the output already, so that buffers keep their size.
+    pub(super) fn has_room(&mut self, queued: &Queued) -> bool {
+        let output = self.session.output();
+        match queued {
+            Queued::One(_) => true,
+            Queued::Run(run) => output.is_empty() || output.len() + run.bytes().len() <= OUTPUT_LIMIT,
+        }
+    }
+
+    /// Whether the session could send the first of this now.
+    pub(super) fn can_send_first(&self, queued: &Queued) -> bool {
+        match queued {
+            Queued::One(delivery) => self.can_send(delivery),
+            Queued::Run(run) => self.session.can_send(run.qos()),
+        }
     }
 
     /// Whether the session could send this now.
@@ -209,13 +249,17 @@ impl Client {
             session: self.durable_id()?,
             number: subscription.key.0,
             kind: subscription.kind,
-            group: path.group.as_deref().map(str::to_owned),
+            group: path.group.as_ref().map(|group| group.to_string()),
             filter: path.filter.as_str().to_owned(),
             qos: options.qos,
             no_local: options.no_local,
             retain_as_published: options.retain_as_published,
-            id: options.id,
+            id: options.id.map(NonZeroU32::get),
             since: subscription.since,
+            selector: subscription
+                .selector
+                .as_ref()
+                .map(|selector| selector.text().to_owned()),
         };
         Some(Command::SaveSubscription(Box::new(record)))
     }

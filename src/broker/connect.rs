@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ahash::AHashMap;
-
 use super::authenticate::{Authenticated, Credentials};
 use super::client::Client;
 use super::durable::Durable;
@@ -14,13 +12,13 @@ use super::sessions::{Absent, Found};
 use super::turn::Turn;
 use super::will::Will;
 use super::{Broker, LogTag};
-use crate::codec::{ConnAck, Connect, Packet};
+use crate::codec::{self, ConnAck, Connect, Packet};
 use crate::config::DuplicateClientId;
 use crate::log::Command;
 use crate::metrics::{DropReason, RefusalReason};
 use crate::session::{Fault, LinkOptions, Session};
 use crate::topic::check_topic_name;
-use crate::types::{ClientId, ReasonCode, SessionId, Timestamp, Version};
+use crate::types::{ClientId, ReasonCode, SessionId, SmallMap, Timestamp, Version};
 
 /// A CONNECT that is refused: what to answer, and why for the log.
 #[derive(Debug)]
@@ -47,6 +45,7 @@ impl Broker {
         } else {
             connect.client_id.as_str().into()
         };
+        self.check_connack_fits(&connect, assigned_id.then_some(client_id.as_str()))?;
         let durable = self.session_expiry(&connect) > 0;
         let subscriber = self.router.new_subscriber_id();
         let outbox = Outbox::new(client_id.clone(), subscriber, self.outbox_limits(), durable);
@@ -107,6 +106,7 @@ impl Broker {
             return Err(Refused::new(ReasonCode::ServerUnavailable, RefusalReason::Store, why));
         }
         client.session.resume(options);
+        client.outbox.set_version(options.version);
         client.outbox.begin_connection();
         self.router.touch();
         // Whatever passed the session by before the router knew is in the log by now.
@@ -148,6 +148,7 @@ impl Broker {
             // Who waits for the session that was there is to look again.
             discarded.released().notify_waiters();
         }
+        outbox.set_version(options.version);
         let mut client = new_client(Session::new(client_id.clone(), options), outbox.clone());
         client.turn = turn;
         if outbox.durable {
@@ -170,7 +171,7 @@ impl Broker {
         let client = &mut entry.client;
         client.session_expiry_secs = self.session_expiry(connect);
         let id = client.session.client_id().clone();
-        client.will = connect.will.clone().map(|will| Will::new(will, id));
+        client.will = connect.will.clone().map(|will| Box::new(Will::new(will, id)));
         let mut commands = Vec::from_iter(client.session_command(None));
         if !entry.session_present
             && let Some(durable) = &client.durable
@@ -349,18 +350,42 @@ impl Broker {
         Ok(format!("auto-{digits}").as_str().into())
     }
 
+    /// A client that cannot take what it has to be told is let in nowhere [MQTT-3.1.2-24].
+    fn check_connack_fits(&self, connect: &Connect, assigned_id: Option<&str>) -> Result<(), Refused> {
+        let Some(largest) = connect.maximum_packet_size else {
+            return Ok(());
+        };
+        let connack = ConnAck {
+            user_properties: Vec::new(),
+            ..self.new_connack(connect, assigned_id)
+        };
+        let len = codec::encoded_len(&Packet::ConnAck(Box::new(connack)), connect.version);
+        if len.is_ok_and(|len| len <= largest as usize) {
+            return Ok(());
+        }
+        let why = "CONNACK is larger than the Maximum Packet Size of the client";
+        Err(Refused::new(ReasonCode::PacketTooLarge, RefusalReason::Protocol, why))
+    }
+
     fn connack(&self, connect: &Connect, client: &Client, session_present: bool) -> ConnAck {
+        let assigned_id = client.assigned_id.then(|| client.client_id());
+        ConnAck {
+            session_present,
+            ..self.new_connack(connect, assigned_id)
+        }
+    }
+
+    fn new_connack(&self, connect: &Connect, assigned_id: Option<&str>) -> ConnAck {
         let mut connack = ConnAck::new(ReasonCode::Success);
-        connack.session_present = session_present;
         if connect.version == Version::V3 {
             return connack;
         }
         let session = &self.config.session;
-        connack.assigned_client_id = client.assigned_id.then(|| client.client_id().to_owned());
+        connack.assigned_client_id = assigned_id.map(str::to_owned);
         connack.receive_maximum = Some(session.receive_maximum);
         connack.maximum_packet_size = Some(session.max_packet_size);
         connack.topic_alias_maximum = Some(session.topic_alias_maximum);
-        let granted = client.session_expiry_secs;
+        let granted = self.session_expiry(connect);
         connack.session_expiry_secs = (granted != connect.session_expiry_secs.unwrap_or(0)).then_some(granted);
         let keep_alive = self.keep_alive_secs(connect);
         let durability = ("durability".to_owned(), self.config.store.durability.name().to_owned());
@@ -435,7 +460,7 @@ pub(super) fn new_client(session: Session, outbox: Arc<Outbox>) -> Client {
         session,
         outbox,
         durable: None,
-        subscriptions: AHashMap::new(),
+        subscriptions: SmallMap::default(),
         replays: Vec::new(),
         groups: Vec::new(),
         blocked: Default::default(),

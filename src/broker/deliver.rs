@@ -2,11 +2,12 @@
 
 use super::client::{Client, GroupMembership};
 use super::outbox::{Item, Reply};
-use super::replay::{Passed, PumpContext, Pumped, ReplaySubscription, metric_reason};
+use super::replay::{Passed, PumpContext, Pumped, ReplaySubscription};
+use super::select::count;
 use super::{Broker, OUTPUT_LIMIT};
 use crate::log::LogError;
 use crate::metrics::{DeliveryKind, DropReason};
-use crate::session::{Fault, Sent, Source};
+use crate::session::{Fault, Source};
 use crate::types::{QoS, ReasonCode, Timestamp};
 
 impl Broker {
@@ -24,7 +25,8 @@ impl Broker {
         {
             durable.fall_behind();
         }
-        client.waiting.extend(taken.live);
+        let mut live = taken.live;
+        client.waiting.append(&mut live);
         // All of them are handled, also where one ends the connection: nothing comes twice.
         let faults = taken
             .replies
@@ -142,53 +144,6 @@ impl Broker {
         }
     }
 
-    fn pump_waiting(&self, client: &mut Client, now: Timestamp) {
-        while client.session.output().len() < OUTPUT_LIMIT {
-            let from_blocked = client.blocked.front().is_some_and(|delivery| client.can_send(delivery));
-            let next = if from_blocked {
-                client.blocked.pop_front()
-            } else {
-                client.waiting.pop_front()
-            };
-            let Some(delivery) = next else { break };
-            let position = match delivery.source {
-                Source::Session(position) => Some(position),
-                _ => None,
-            };
-            if position.is_some_and(|position| client.has_read(position)) {
-                // The reader came upon it before it was queued, or will.
-                continue;
-            }
-            if !from_blocked
-                && delivery.qos != QoS::AtMostOnce
-                && (!client.blocked.is_empty() || !client.can_send(&delivery))
-            {
-                client.blocked.push_back(delivery);
-                continue;
-            }
-            let kind = if delivery.source == Source::Retained {
-                DeliveryKind::Retained
-            } else {
-                DeliveryKind::Live
-            };
-            let (qos, bytes) = (delivery.qos, delivery.message.payload().len());
-            match client.session.send(delivery, now) {
-                Sent::Written => {
-                    client.tally.sent(kind, qos, bytes);
-                    client.passed(position, true);
-                }
-                Sent::Dropped(reason) => {
-                    self.metrics.dropped.of(metric_reason(reason)).increment(1);
-                    client.passed(position, false);
-                }
-                Sent::Blocked(delivery) => {
-                    client.blocked.push_front(delivery);
-                    break;
-                }
-            }
-        }
-    }
-
     fn pump_replays(&self, client: &mut Client, now: Timestamp) -> Result<Pumped, LogError> {
         let mut replays = std::mem::take(&mut client.replays);
         let pumped = pump_each(&mut replays, &mut self.context(client, now));
@@ -207,6 +162,7 @@ impl Broker {
             tally: &mut client.tally,
             unwritten: &mut client.unwritten,
             now,
+            handed_out: self.handed_out(),
             output_limit: OUTPUT_LIMIT,
         }
     }
@@ -243,6 +199,9 @@ impl Broker {
             client.turn.push(outbox, Item::Wake);
         }
         self.metrics.dropped.of(DropReason::Expired).increment(work.expired);
+        if work.evaluated > 0 {
+            count(&self.metrics, work.evaluated, work.passed);
+        }
         let mut progress = false;
         while let Some(assigned) = work.assigned.pop_front() {
             let source = match assigned.item.stored {

@@ -38,7 +38,7 @@ impl Broker {
     pub fn disconnect(&self, client: Box<Client>, cause: Cause) {
         let mut client = *client;
         let now = self.clock.now();
-        let mut will = client.will.take();
+        let mut will = client.will.take().map(|will| *will);
         if let Cause::Client(disconnect) = &cause {
             if disconnect.reason != ReasonCode::DisconnectWithWill {
                 // [MQTT-3.14.4-3]
@@ -94,7 +94,8 @@ impl Broker {
         let mut unsent = std::mem::take(&mut client.blocked);
         unsent.append(&mut client.waiting);
         // What has a cursor is read from the log again.
-        unsent.retain(|delivery| delivery.qos != QoS::AtMostOnce && !delivery.source.has_cursor());
+        unsent.drop_with_cursor();
+        unsent.retain(|queued| queued.qos() != QoS::AtMostOnce);
         client.outbox.put_back(unsent);
         client.outbox.fall_behind();
         if client.durable.is_some() {

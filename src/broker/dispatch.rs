@@ -26,7 +26,11 @@ impl Dispatcher {
     }
 
     fn dispatch(&mut self, broker: &Broker, committed: Committed<LogTag>) {
-        let Committed { tag, command, outcome } = committed;
+        let Committed {
+            mut tag,
+            command,
+            outcome,
+        } = committed;
         let turn = &mut self.turn;
         match (command, outcome) {
             (Command::Publish(publish), Ok(outcome)) => {
@@ -34,7 +38,12 @@ impl Dispatcher {
                     Outcome::Stored(place) => Some(place),
                     Outcome::Forwarded | Outcome::Done => None,
                 };
-                let outcome = broker.publish_now(&publish, place, None, turn);
+                let routed = match &mut tag {
+                    LogTag::Publish(_, _, routed) => routed.take().filter(|routed| broker.still_holds(routed)),
+                    _ => None,
+                };
+                let routed = routed.map(|routed| *routed);
+                let outcome = broker.publish_now(&publish, place, routed, turn);
                 reply(tag, outcome, turn);
             }
             (Command::Publish(_), Err(fault)) => {
@@ -66,7 +75,7 @@ impl Sink<LogTag> for Dispatcher {
 }
 
 fn reply(tag: LogTag, outcome: PublishOutcome, turn: &mut Turn) {
-    if let LogTag::Publish(outbox, token) = tag {
+    if let LogTag::Publish(outbox, token, _) = tag {
         turn.push(&outbox, Item::Reply(Reply::Publish(token, outcome)));
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Durable {
     pub buffer: VecDeque<(Position, Delivery)>,
     /// Up to where the log was read.
     pub scanned_to: Position,
+    /// While nobody is connected: the first message that is known to be wanted.
+    pub first_wanted: Position,
     /// Whether the log is read; otherwise what arrives is queued in the mailbox.
     pub behind: bool,
     /// What is in flight while nobody is connected.
@@ -79,6 +81,7 @@ impl Durable {
             reader: None,
             buffer: VecDeque::new(),
             scanned_to: place.read_to(),
+            first_wanted: Position::default(),
             behind: true,
             parked: Vec::new(),
             has_will: false,
@@ -97,6 +100,7 @@ impl Durable {
         self.buffer.clear();
         self.reader = None;
         self.scanned_to = self.place.read_to();
+        self.first_wanted = Position::default();
     }
 
     /// Whether one more can be remembered above the floor: not while a client leaves its oldest message unacknowledged

@@ -6,9 +6,11 @@ use super::Broker;
 use super::client::{Client, GroupMembership};
 use super::cursors::{CursorKey, Saved};
 use super::group::Group;
+use super::groups::Joining;
 use super::outbox::Outbox;
 use super::replay::{ReplayCursor, ReplaySubscription};
 use super::route::Target;
+use super::select::{Subject, passes};
 use super::subscribe::{Granted, Refusal, Request};
 use super::subscription::{Subscription, SubscriptionOptions};
 use crate::cursor::Start;
@@ -53,14 +55,15 @@ impl Broker {
         }
         // Before the router knows of it: whatever is kept because of it comes later.
         let now = self.reader.watermark();
-        let kept = known.filter(|known| known.options.qos > QoS::AtMostOnce);
+        let kept = known.as_ref().filter(|known| known.options.qos > QoS::AtMostOnce);
         let subscription = Subscription {
-            key: known.map_or_else(|| client.new_key(), |known| known.key),
+            key: known.as_ref().map_or_else(|| client.new_key(), |known| known.key),
             kind: SubscriptionKind::Live,
             options: request.options,
+            selector: request.selector.clone(),
             since: kept.map_or(now, |kept| kept.since),
         };
-        let target = Target::Live(client.outbox.clone(), request.options);
+        let target = Target::live(&client.outbox, request.options, request.selector.as_ref());
         self.router
             .insert(&request.path.filter, client.outbox.subscriber, target);
         client.subscriptions.insert(request.path.clone(), subscription);
@@ -84,8 +87,14 @@ impl Broker {
             && let Some(replay) = client.replays.iter_mut().find(|replay| replay.key == known.key)
         {
             replay.options = request.options;
+            if known.selector != request.selector {
+                replay.selector.clone_from(&request.selector);
+                // What is in the lane is looked at again; what comes from now on is chosen by the new one.
+                let target = Target::Replay(client.outbox.clone(), known.key, request.selector.clone());
+                self.router.insert(filter, client.outbox.subscriber, target);
+            }
             let pending = replay.pending(&self.reader);
-            client.note_options(&request.path, request.options);
+            client.note_options(&request.path, request.options, request.selector.clone());
             return Ok(Granted {
                 qos: request.options.qos,
                 is_new: false,
@@ -96,8 +105,11 @@ impl Broker {
         let cursor_key = CursorKey::client(client.session.client_id(), filter);
         let own = client.session.client_id().clone();
         let no_local = request.options.no_local;
-        let mut deliverable =
-            |event: &Event| !event.message.is_expired(now) && (!no_local || event.message.publisher() != Some(&own));
+        let mut deliverable = |event: &Event| {
+            !event.message.is_expired(now)
+                && (!no_local || event.message.publisher() != Some(&own))
+                && self.selects(request, event)
+        };
         let is_new = !client.subscriptions.contains_key(&request.path);
         // Opened first: a refusal leaves the subscription that is there as it is.
         let opened = self.open_cursor(&cursor_key, request, start, &mut deliverable, now)?;
@@ -110,14 +122,15 @@ impl Broker {
         self.router.insert(
             filter,
             client.outbox.subscriber,
-            Target::Replay(client.outbox.clone(), key),
+            Target::Replay(client.outbox.clone(), key, request.selector.clone()),
         );
         // Whatever was routed before the router knew of the lane is committed by now: the log has it.
         client.outbox.open_lane(key, self.reader.watermark());
-        let replay = ReplaySubscription::new(key, filter, cursor, request.options, &self.reader);
+        let selector = request.selector.clone();
+        let replay = ReplaySubscription::new(key, filter, cursor, request.options, selector.clone(), &self.reader);
         let pending = replay.pending(&self.reader);
         client.replays.push(replay);
-        let subscription = Subscription::new(key, SubscriptionKind::Replay, request.options);
+        let subscription = Subscription::new(key, SubscriptionKind::Replay, request.options, selector);
         client.subscriptions.insert(request.path.clone(), subscription);
         Ok(Granted {
             qos: request.options.qos,
@@ -143,8 +156,14 @@ impl Broker {
             && let Some(known) = client.subscription(&request.path, SubscriptionKind::Group)
             && let Some(membership) = client.groups.iter_mut().find(|membership| membership.key == known.key)
         {
+            self.groups.choose_selector(
+                &membership.group,
+                &client.outbox,
+                request.selector.as_ref(),
+                &self.router,
+            )?;
             membership.options = options;
-            client.note_options(&request.path, options);
+            client.note_options(&request.path, options, request.selector.clone());
             return Ok(Granted {
                 qos: options.qos,
                 is_new: false,
@@ -160,22 +179,30 @@ impl Broker {
             return Err(in_use());
         }
         self.check_room(&cursor_key)?;
+        let outbox = client.outbox.clone();
+        let joining = Joining {
+            outbox: &outbox,
+            selector: request.selector.as_ref(),
+            router: &self.router,
+        };
+        // A refusal leaves the subscription that is there as it is.
+        self.groups.check_replay(&cursor_key, &joining)?;
         self.leave(client, &request.path);
         let (mut before, mut awaited, mut resumed) = (Vec::new(), None, true);
         let make = |subscriber| {
-            let mut alive = |event: &Event| !event.message.is_expired(now);
+            let mut alive = |event: &Event| !event.message.is_expired(now) && self.selects(request, event);
             let opened = self.open_cursor(&cursor_key, request, start, &mut alive, now)?;
             (before, awaited, resumed) = (opened.before, opened.awaited, opened.resumed);
-            Ok(self.make_group(subscriber, &cursor_key, name, filter, opened.saved, &client.outbox))
+            Ok(self.make_group(subscriber, &cursor_key, name, request, opened.saved, &client.outbox))
         };
         let group = self
             .groups
-            .join_replay(&cursor_key, &client.outbox, request.reset_cursor, make, &self.router)?
+            .join_replay(&cursor_key, joining, request.reset_cursor, make)?
             .ok_or_else(in_use)?;
         client.turn.submit_unawaited(before);
         let key = client.new_key();
         client.groups.push(GroupMembership { key, group, options });
-        let subscription = Subscription::new(key, SubscriptionKind::Group, options);
+        let subscription = Subscription::new(key, SubscriptionKind::Group, options, request.selector.clone());
         client.subscriptions.insert(request.path.clone(), subscription);
         Ok(Granted {
             qos: options.qos,
@@ -191,10 +218,11 @@ impl Broker {
         subscriber: SubscriberId,
         key: &CursorKey,
         name: &str,
-        filter: &TopicFilter,
+        request: &Request,
         saved: Saved,
         first: &Arc<Outbox>,
     ) -> Arc<Group> {
+        let filter = &request.path.filter;
         let max_bytes = self.outbox_limits().max_bytes;
         let group = Group::new(
             subscriber,
@@ -205,6 +233,7 @@ impl Broker {
             max_bytes,
             &self.reader,
         );
+        group.set_selector(request.selector.clone());
         group.subscribe(first);
         self.router.insert(filter, subscriber, Target::Group(group.clone()));
         group.routed(self.reader.watermark());
@@ -248,6 +277,12 @@ impl Broker {
             awaited: Some(cursor),
             resumed: false,
         })
+    }
+
+    /// Whether a record passes the selector that is asked for.
+    fn selects(&self, request: &Request, event: &Event) -> bool {
+        let selector = request.selector.as_ref();
+        selector.is_none_or(|selector| passes(selector, &Subject::record(event), &self.metrics))
     }
 
     pub(super) fn check_room(&self, key: &CursorKey) -> Result<(), Refusal> {

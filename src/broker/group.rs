@@ -1,6 +1,7 @@
 //! A group with a cursor: one reading place, many members. Members ask it for work; it hands each event to one of them.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ahash::AHashMap;
@@ -8,10 +9,12 @@ use ahash::AHashMap;
 use super::cursors::{CursorHolder, CursorKey, CursorTable, Saved};
 use super::lane::{Lane, LaneItem};
 use super::outbox::Outbox;
+use super::select::Subject;
 use super::{BATCH_BYTES, BATCH_RECORDS, BATCHES_PER_TURN};
 use crate::cursor::{GroupState, MemberId, Strategy};
 use crate::log::{CursorOwner, CursorRecord, LogError, LogReader, Scan};
 use crate::router::{SubscriberId, hash_topic};
+use crate::selector::{Selector, Truth};
 use crate::topic::TopicFilter;
 use crate::types::{Position, Timestamp};
 
@@ -22,11 +25,16 @@ pub struct Group {
     key: CursorKey,
     /// Whether it is a shared subscription without a start option that durable sessions are members of.
     share: bool,
+    /// The last position that the selector skipped since that was asked last; 0 is none.
+    skipped: AtomicU64,
     state: Mutex<State>,
 }
 
 struct State {
     saved: Saved,
+    share: bool,
+    /// Which messages the group wants; all without one.
+    selector: Option<Arc<Selector>>,
     logic: GroupState,
     scan: Scan,
     scanned_to: Position,
@@ -65,6 +73,10 @@ pub struct Work {
     pub wake: Vec<Arc<Outbox>>,
     /// Events left out because they expired.
     pub expired: u64,
+    /// Messages that the selector looked at.
+    pub evaluated: u64,
+    /// Those of them that it let pass.
+    pub passed: u64,
     /// There is more to read at once.
     pub more: bool,
 }
@@ -92,6 +104,8 @@ impl Group {
                 reader.scan(filter, floor)
             },
             saved,
+            share,
+            selector: None,
             logic,
             scanned_to: floor,
             read_to: floor,
@@ -107,6 +121,7 @@ impl Group {
             subscriber,
             key,
             share,
+            skipped: AtomicU64::new(0),
             state: Mutex::new(state),
         })
     }
@@ -119,6 +134,48 @@ impl Group {
     /// Whether it is a shared subscription without a start option: messages are as if each member had them live.
     pub fn is_share(&self) -> bool {
         self.share
+    }
+
+    /// Which messages the group wants; all without one.
+    pub fn selector(&self) -> Option<Arc<Selector>> {
+        self.lock().selector.clone()
+    }
+
+    /// Says which messages the group wants from now on; routes that are made already do not know.
+    pub fn set_selector(&self, selector: Option<Arc<Selector>>) {
+        self.lock().selector = selector;
+    }
+
+    /// The selector skipped a record that arrived. Returns whether it is the first since that was asked.
+    pub fn note_skipped(&self, position: Position) -> bool {
+        self.skipped.fetch_max(position.0, Ordering::AcqRel) == 0
+    }
+
+    /// The last record that was skipped; from now on the next one is the first.
+    pub fn take_skipped(&self) -> Position {
+        Position(self.skipped.swap(0, Ordering::AcqRel))
+    }
+
+    /// Moves the cursor past what was skipped up to a position to which everything was handed out. `false` if something
+    /// else comes first.
+    pub fn pass_skipped(self: &Arc<Self>, handed_out: Position, table: &CursorTable) -> bool {
+        let first = {
+            let mut state = self.lock();
+            if state.lane.is_behind() {
+                // The reader passes it.
+                return true;
+            }
+            if !state.lane.is_empty() || !state.buffer.is_empty() {
+                return false;
+            }
+            state.scanned_to = state.scanned_to.max(handed_out);
+            state.skip_to_scanned();
+            !std::mem::replace(&mut state.moved, true)
+        };
+        if first {
+            table.note_moved(self.clone());
+        }
+        true
     }
 
     /// Up to where it needs no record any more.
@@ -320,7 +377,10 @@ impl State {
             let redelivery = self.logic.next_redelivery();
             let item = match redelivery {
                 Some(position) => self.in_flight.get(&position).cloned(),
-                None => self.buffer.front().cloned(),
+                None => {
+                    moved |= self.skip_unselected(work);
+                    self.buffer.front().cloned()
+                }
             };
             let Some(item) = item else {
                 if batches == BATCHES_PER_TURN {
@@ -339,6 +399,33 @@ impl State {
             }
         }
         Ok(moved)
+    }
+
+    /// Removes from the front of the buffer what does not pass the selector. Returns whether anything was removed.
+    fn skip_unselected(&mut self, work: &mut Work) -> bool {
+        let Some(selector) = self.selector.clone() else {
+            return false;
+        };
+        let mut skipped = false;
+        while let Some(item) = self.buffer.front_mut().filter(|item| item.selected != selector.id()) {
+            let position = item.stored.map(|stored| stored.position);
+            if position.is_none_or(|position| position > self.read_to) {
+                let redelivered = position.is_some_and(|position| self.logic.redelivered(position));
+                work.evaluated += 1;
+                if selector.evaluate(&Subject::item(item, self.share, redelivered)) == Truth::True {
+                    work.passed += 1;
+                    item.selected = selector.id();
+                    break;
+                }
+            }
+            if let Some(position) = position.filter(|position| *position > self.read_to) {
+                self.read_to = position;
+                self.logic.skip_to(position);
+            }
+            self.buffer.pop_front();
+            skipped = true;
+        }
+        skipped
     }
 
     /// Gives one event to a member; `false` if it has to wait.

@@ -8,8 +8,10 @@ use super::cursors::CursorKey;
 use super::group::Group;
 use super::outbox::{Item, Outbox, Reply};
 use super::route::{Member, Target};
+use super::subscribe::Refusal;
 use super::subscription::SubscriptionPath;
 use crate::router::{Router, ShareGroup, SubscriberId};
+use crate::selector::Selector;
 use crate::topic::TopicFilter;
 
 /// All groups.
@@ -37,21 +39,34 @@ impl Share {
     }
 }
 
+/// Who joins a group, and which messages it thinks the group wants.
+pub(super) struct Joining<'a> {
+    pub outbox: &'a Arc<Outbox>,
+    pub selector: Option<&'a Arc<Selector>>,
+    pub router: &'a Router<Target>,
+}
+
 impl Groups {
     /// Joins a shared subscription without a start option. While no member is durable it is a live group. The first
     /// durable member makes it one with a cursor: `keep` makes that, and takes the live group's place in the router; the
     /// members of the live group are told. Returns the group with the cursor, if it is one.
-    pub fn join_share<E>(
+    pub fn join_share(
         &self,
         name: &Arc<str>,
         filter: &TopicFilter,
         member: Member,
+        joining: Joining<'_>,
         live: impl FnOnce(SubscriberId) -> Arc<ShareGroup<Member>>,
-        keep: impl FnOnce(SubscriberId, Option<&ShareGroup<Member>>) -> Result<Arc<Group>, E>,
-        router: &Router<Target>,
-    ) -> Result<Option<Arc<Group>>, E> {
+        keep: impl FnOnce(SubscriberId, Option<&ShareGroup<Member>>) -> Result<Arc<Group>, Refusal>,
+    ) -> Result<Option<Arc<Group>>, Refusal> {
+        let router = joining.router;
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (name.clone(), filter.clone());
+        match shares.get(&key) {
+            Some(Share::Kept(group)) => joining.choose(group)?,
+            Some(Share::Live(_, group)) => joining.choose_live(group)?,
+            None => {}
+        }
         let group = match shares.get(&key) {
             Some(Share::Kept(group)) => group.clone(),
             Some(Share::Live(_, group)) if !member.outbox.durable => {
@@ -110,26 +125,66 @@ impl Groups {
 
     /// Joins a group with a cursor; `make` makes and routes it if it is new. `reset` makes it anew, which is possible
     /// only while nobody is subscribed: `Ok(None)` otherwise.
-    pub fn join_replay<E>(
+    pub fn join_replay(
         &self,
         key: &CursorKey,
-        outbox: &Arc<Outbox>,
+        joining: Joining<'_>,
         reset: bool,
-        make: impl FnOnce(SubscriberId) -> Result<Arc<Group>, E>,
-        router: &Router<Target>,
-    ) -> Result<Option<Arc<Group>>, E> {
+        make: impl FnOnce(SubscriberId) -> Result<Arc<Group>, Refusal>,
+    ) -> Result<Option<Arc<Group>>, Refusal> {
         let mut replays = self.replays.lock().unwrap_or_else(PoisonError::into_inner);
         let group = match replays.get(key) {
             Some(_) if reset => return Ok(None),
-            Some(group) => group.clone(),
+            Some(group) => {
+                joining.choose(group)?;
+                group.clone()
+            }
             None => {
-                let group = make(router.new_subscriber_id())?;
+                let group = make(joining.router.new_subscriber_id())?;
                 replays.insert(key.clone(), group.clone());
                 group
             }
         };
-        group.subscribe(outbox);
+        group.subscribe(joining.outbox);
         Ok(Some(group))
+    }
+
+    /// Whether a session may join a shared subscription without a start option with this selector.
+    pub fn check_share(&self, name: &Arc<str>, filter: &TopicFilter, joining: &Joining<'_>) -> Result<(), Refusal> {
+        let shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let differs = match shares.get(&(name.clone(), filter.clone())) {
+            Some(Share::Kept(group)) => joining.differs(group),
+            Some(Share::Live(_, group)) => joining.differs_live(group),
+            None => Ok(false),
+        };
+        differs.map(|_| ())
+    }
+
+    /// The same of a group with a cursor.
+    pub fn check_replay(&self, key: &CursorKey, joining: &Joining<'_>) -> Result<(), Refusal> {
+        let replays = self.replays.lock().unwrap_or_else(PoisonError::into_inner);
+        match replays.get(key) {
+            Some(group) => joining.differs(group).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// A member says anew which messages the group wants.
+    pub fn choose_selector(
+        &self,
+        group: &Arc<Group>,
+        member: &Arc<Outbox>,
+        selector: Option<&Arc<Selector>>,
+        router: &Router<Target>,
+    ) -> Result<(), Refusal> {
+        // Nobody joins meanwhile.
+        let _replays = self.replays.lock().unwrap_or_else(PoisonError::into_inner);
+        let joining = Joining {
+            outbox: member,
+            selector,
+            router,
+        };
+        joining.choose(group)
     }
 
     /// Whether anybody but this session is subscribed to a group with a cursor.
@@ -151,7 +206,7 @@ impl Groups {
             let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
             return leave(group, path, member, router, |group| {
                 if let Some(name) = &path.group {
-                    shares.remove(&(name.clone(), path.filter.clone()));
+                    shares.remove(&(Arc::clone(name), path.filter.clone()));
                 }
                 last(group);
             });
@@ -162,6 +217,49 @@ impl Groups {
             last(group);
         })
     }
+}
+
+impl Joining<'_> {
+    /// Whether a group with a cursor has another selector; that is refused while others are subscribed.
+    fn differs(&self, group: &Group) -> Result<bool, Refusal> {
+        let differs = group.selector().as_ref() != self.selector;
+        if differs && group.has_others(self.outbox.subscriber) {
+            return Err(other_selector());
+        }
+        Ok(differs)
+    }
+
+    /// The same of a live group.
+    fn differs_live(&self, group: &ShareGroup<Member>) -> Result<bool, Refusal> {
+        let differs = group.selector().as_ref() != self.selector;
+        let own = self.outbox.subscriber;
+        if differs && group.members().iter().any(|member| member.outbox.subscriber != own) {
+            return Err(other_selector());
+        }
+        Ok(differs)
+    }
+
+    /// Gives a group with a cursor this selector, unless it has it already.
+    fn choose(&self, group: &Group) -> Result<(), Refusal> {
+        if self.differs(group)? {
+            group.set_selector(self.selector.cloned());
+            self.router.touch();
+        }
+        Ok(())
+    }
+
+    /// The same for a live group.
+    fn choose_live(&self, group: &ShareGroup<Member>) -> Result<(), Refusal> {
+        if self.differs_live(group)? {
+            group.set_selector(self.selector.cloned());
+            self.router.touch();
+        }
+        Ok(())
+    }
+}
+
+fn other_selector() -> Refusal {
+    Refusal::other("selector: the group has another one, and other members are subscribed")
 }
 
 fn leave(

@@ -1,9 +1,8 @@
 //! One packet of a client, and the end of a turn.
 
 use super::client::Client;
-use super::disconnect::Cause;
 use super::{Broker, LogTag};
-use crate::codec::Packet;
+use crate::codec::{Disconnect, Packet};
 use crate::log::Command;
 use crate::session::{Action, Fault};
 use crate::types::{PacketId, Timestamp};
@@ -14,12 +13,31 @@ pub enum Next {
     /// Go on.
     Continue,
     /// The client has said goodbye.
-    End(Cause),
+    End(Box<Disconnect>),
 }
 
 impl Broker {
-    /// Handles one packet. An error ends the connection.
-    pub fn handle_packet(&self, client: &mut Client, packet: Packet<'_>, now: Timestamp) -> Result<Next, Fault> {
+    /// Handles one packet, which stood in these bytes. An error ends the connection.
+    #[inline]
+    pub fn handle_packet(
+        &self,
+        client: &mut Client,
+        packet: Packet<'_>,
+        wire: &[u8],
+        now: Timestamp,
+    ) -> Result<Next, Fault> {
+        let done = match &packet {
+            Packet::Publish(publish) => self.publish_straight(client, publish, wire),
+            Packet::PubAck(ack) => client.session.handle_passing_puback(ack.packet_id),
+            _ => false,
+        };
+        if done {
+            return Ok(Next::Continue);
+        }
+        self.handle_any(client, packet, now)
+    }
+
+    fn handle_any(&self, client: &mut Client, packet: Packet<'_>, now: Timestamp) -> Result<Next, Fault> {
         match client.session.handle_packet(packet)? {
             Action::None => {}
             Action::Publish(incoming) => self.publish(client, incoming, now)?,
@@ -30,7 +48,7 @@ impl Broker {
             Action::Auth(auth) => self.authenticate_again(client, &auth, now)?,
             Action::Disconnect(disconnect) => {
                 self.check_disconnect(client, &disconnect)?;
-                return Ok(Next::End(Cause::Client(disconnect)));
+                return Ok(Next::End(Box::new(disconnect)));
             }
         }
         Ok(Next::Continue)

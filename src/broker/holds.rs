@@ -56,11 +56,11 @@ impl DurableHolds {
     fn find_slowest(broker: &Broker, topic: &str) -> Option<(Reader, Position)> {
         let mut slowest: Option<(Reader, Position)> = None;
         broker.router.visit(topic, |target| {
-            let (floor, reader) = match target {
-                Target::Live(outbox, options) if outbox.durable && options.qos > QoS::AtMostOnce => {
+            let (floor, reader) = match (target, target.as_live()) {
+                (_, Some((outbox, options))) if outbox.durable && options.qos > QoS::AtMostOnce => {
                     (outbox.floor(), Reader::Session(Arc::downgrade(outbox)))
                 }
-                Target::Group(group) if group.is_share() => (group.floor(), Reader::Group(Arc::downgrade(group))),
+                (Target::Group(group), _) if group.is_share() => (group.floor(), Reader::Group(Arc::downgrade(group))),
                 _ => return,
             };
             if slowest.as_ref().is_none_or(|(_, lowest)| floor < *lowest) {

@@ -17,6 +17,8 @@ impl Broker {
             self.come_due(due, now, &mut turn);
         }
         turn.submit_unawaited(self.cursors.expire(now));
+        self.pass_skipped(now, &mut turn);
+        self.pass_absent(now, &mut turn);
         self.limit_pending(now, &mut turn);
         self.flush(&mut turn);
         self.update_gauges();

@@ -13,6 +13,8 @@ pub struct LaneItem {
     pub message: Arc<Message>,
     /// Its place in the store, if it has one.
     pub stored: Option<Stored>,
+    /// The identifier of the selector that it passed; 0 if it was not looked at.
+    pub selected: u64,
 }
 
 /// What one reader knows of the log's tail. Behind: what arrives is only noted, and the reader gets it from the log.
@@ -106,6 +108,11 @@ impl Lane {
         self.tail.try_live(read_to)
     }
 
+    /// Whether nothing is queued.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     /// Takes what is queued.
     pub fn take(&mut self) -> VecDeque<LaneItem> {
         self.bytes = 0;
@@ -138,6 +145,7 @@ impl From<Event> for LaneItem {
         Self {
             message: event.message,
             stored: Some(stored),
+            selected: 0,
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The only place that knows sessions, router and log: publish, subscribe, deliver, expire. Knows no socket.
 
+mod absent;
 mod ack;
 mod authenticate;
+mod batches;
 mod client;
 mod connect;
 mod cursors;
@@ -17,6 +19,7 @@ mod holds;
 mod housekeeping;
 mod lane;
 mod lent;
+mod live_target;
 mod measured;
 mod outbox;
 mod pending;
@@ -24,12 +27,16 @@ mod place;
 mod plain;
 mod promise;
 mod publish;
+mod queue;
 mod replay;
 mod restore;
 mod route;
 mod rules;
+mod select;
 mod sessions;
 mod share;
+mod skipped;
+mod straight;
 mod subscribe;
 mod subscription;
 mod sys;
@@ -39,6 +46,7 @@ mod testing;
 mod turn;
 mod unsubscribe;
 mod unwritten;
+mod waiting;
 mod will;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -56,9 +64,11 @@ use holds::DurableHolds;
 use outbox::Outbox;
 use promise::Promise;
 pub use replay::Pumped;
-use route::Target;
+use route::{Routed, Target};
 use rules::StoreRules;
+pub use select::selector_says;
 use sessions::Sessions;
+use skipped::SkippedList;
 use sys::Sys;
 
 use crate::auth::Users;
@@ -67,6 +77,7 @@ use crate::cursor::Strategy;
 use crate::log::{Log, LogError, LogOptions, LogReader, Submission};
 use crate::metrics::Metrics;
 use crate::router::{Retained, RetainedLimits, Router};
+use crate::selector::Selectors;
 use crate::session::PublishToken;
 use crate::store::Store;
 use crate::types::{Clock, PacketId, Timestamp};
@@ -91,6 +102,9 @@ pub struct Broker {
     groups: Groups,
     sessions: Sessions,
     cursors: CursorTable,
+    selectors: Selectors,
+    /// Whose cursors are to move past what their selectors skipped.
+    skipped: SkippedList,
     /// Durable sessions whose place is to be saved by the next flush.
     unsaved: Mutex<Vec<Arc<Outbox>>>,
     next_session: AtomicU64,
@@ -98,6 +112,8 @@ pub struct Broker {
     refuses_full: AtomicBool,
     pending_due: Mutex<Timestamp>,
     pending_next: AtomicUsize,
+    absent_due: Mutex<Timestamp>,
+    absent_next: AtomicUsize,
     /// Bytes of records that were ever written, or more: what the store held at the start counts in full.
     written_bytes: AtomicU64,
     /// Up to where records were handed out to those who are here.
@@ -114,8 +130,8 @@ pub enum LogTag {
     /// Nobody waits.
     #[default]
     None,
-    /// A PUBLISH of this session.
-    Publish(Arc<Outbox>, Option<PublishToken>),
+    /// A PUBLISH of this session, and which selectors it passed if that was looked at.
+    Publish(Arc<Outbox>, Option<PublishToken>, Option<Box<Routed>>),
     /// A change that a SUBACK or UNSUBACK of this session waits for.
     Change(Arc<Outbox>, u64),
     /// The place of this session, with all changes up to this number.
@@ -171,11 +187,15 @@ impl Broker {
             groups: Groups::default(),
             sessions: Sessions::default(),
             cursors: CursorTable::new(limits, recovered.cursors),
+            selectors: Selectors::default(),
+            skipped: SkippedList::default(),
             unsaved: Mutex::default(),
             next_session: AtomicU64::new(recovered.next_session.0),
             refuses_full: AtomicBool::new(false),
             pending_due: Mutex::default(),
             pending_next: AtomicUsize::new(0),
+            absent_due: Mutex::default(),
+            absent_next: AtomicUsize::new(0),
             written_bytes: AtomicU64::new(written_bytes),
             handed_out: AtomicU64::new(log.reader().watermark().0),
             reader: log.reader(),

@@ -3,16 +3,19 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use ahash::AHashMap;
 use tokio::sync::Notify;
 
 use super::lane::{Lane, LaneItem, Tail};
+use super::queue::{Queue, Queued};
 use crate::auth::Identity;
+use crate::codec::{Run, RunBuilder};
 use crate::router::SubscriberId;
 use crate::session::{Delivery, Fault, PublishOutcome, PublishToken, Source, SubscriptionKey};
 use crate::topic::TopicFilter;
-use crate::types::{ClientId, PacketId, Position, QoS};
+use crate::types::{ClientId, PacketId, Position, QoS, Version};
 
 /// The mailbox of one session.
 #[derive(Debug)]
@@ -27,13 +30,16 @@ pub struct Outbox {
     owner: OnceLock<Identity>,
     limits: OutboxLimits,
     connected: AtomicBool,
+    /// Whether its client speaks MQTT 5.
+    is_v5: AtomicBool,
     /// A durable session needs no record of its plain subscriptions up to here.
     floor: AtomicU64,
     /// More waits for a durable session than may, and the publishers are to be told.
     over_limit: AtomicBool,
+    /// The last position that a selector skipped for a replay subscription since that was asked last; 0 is none.
+    skipped: AtomicU64,
     load: AtomicUsize,
     inner: Mutex<Inner>,
-    wake: Notify,
     released: Notify,
 }
 
@@ -50,14 +56,17 @@ pub struct OutboxLimits {
 
 #[derive(Debug, Default)]
 struct Inner {
-    live: VecDeque<Delivery>,
-    live_bytes: usize,
-    lanes: AHashMap<SubscriptionKey, Lane>,
+    live: Queue,
+    /// Of replay subscriptions, which few sessions have.
+    lanes: Option<Box<AHashMap<SubscriptionKey, Lane>>>,
     /// The plain subscriptions of a durable session.
     place: Option<Tail>,
     is_idle_asked: bool,
     replies: Vec<Reply>,
-    order: Option<Fault>,
+    order: Option<Box<Fault>>,
+    /// Whether something was put in that was not looked at.
+    is_woken: bool,
+    waker: Option<Waker>,
 }
 
 /// The end of something that the session asked for.
@@ -84,6 +93,10 @@ pub enum Reply {
 pub enum Item {
     /// A message for a plain or shared subscription.
     Live(Delivery),
+    /// Packets for a plain subscription, gathered for this session alone.
+    Packets(RunBuilder),
+    /// Packets for a plain subscription that others get as well.
+    Run(Run),
     /// A message for a replay subscription.
     Lane(SubscriptionKey, LaneItem),
     /// The end of something that the session asked for.
@@ -107,7 +120,7 @@ pub struct Refused {
 #[derive(Debug, Default)]
 pub struct Taken {
     /// Messages for plain subscriptions.
-    pub live: VecDeque<Delivery>,
+    pub live: Queue,
     /// Ends of requests.
     pub replies: Vec<Reply>,
     /// The order to end the connection.
@@ -128,11 +141,12 @@ impl Outbox {
             owner: OnceLock::new(),
             limits,
             connected: AtomicBool::new(true),
+            is_v5: AtomicBool::new(true),
             floor: AtomicU64::new(0),
             over_limit: AtomicBool::new(false),
+            skipped: AtomicU64::new(0),
             load: AtomicUsize::new(0),
             inner: Mutex::default(),
-            wake: Notify::new(),
             released: Notify::new(),
         })
     }
@@ -160,6 +174,24 @@ impl Outbox {
     /// Tells others whether the session has a connection.
     pub fn set_connected(&self, connected: bool) {
         self.connected.store(connected, Ordering::Release);
+        if !connected {
+            // The task that is to end would be kept by it.
+            self.lock().waker = None;
+        }
+    }
+
+    /// The protocol version that packets for the session are best encoded in: that of its last connection.
+    pub fn version(&self) -> Version {
+        if self.is_v5.load(Ordering::Relaxed) {
+            Version::V5
+        } else {
+            Version::V3
+        }
+    }
+
+    /// Tells others the protocol version of the session's connection.
+    pub fn set_version(&self, version: Version) {
+        self.is_v5.store(version == Version::V5, Ordering::Relaxed);
     }
 
     /// Up to where a durable session needs no record any more.
@@ -182,6 +214,16 @@ impl Outbox {
         self.over_limit.swap(over, Ordering::AcqRel)
     }
 
+    /// A selector skipped a record for a replay subscription. Returns whether it is the first since that was asked.
+    pub fn note_skipped(&self, position: Position) -> bool {
+        self.skipped.fetch_max(position.0, Ordering::AcqRel) == 0
+    }
+
+    /// The last record that was skipped; from now on the next one is the first.
+    pub fn take_skipped(&self) -> Position {
+        Position(self.skipped.swap(0, Ordering::AcqRel))
+    }
+
     /// How many messages wait here or for the client's acknowledgement; roughly.
     pub fn load(&self) -> usize {
         self.load.load(Ordering::Relaxed)
@@ -199,22 +241,31 @@ impl Outbox {
         for item in items.drain(..) {
             match item {
                 Item::Live(delivery) => inner.push_live(delivery, self, &mut refused),
+                Item::Packets(packets) => {
+                    let run = packets.finish(!inner.live.is_empty());
+                    inner.push_run(run, self, &mut refused);
+                }
+                Item::Run(run) => inner.push_run(run, self, &mut refused),
                 Item::Lane(key, item) => inner.push_lane(key, item, self.limits.max_bytes, &mut refused),
                 Item::Reply(reply) => inner.replies.push(reply),
                 Item::Wake => {}
             }
         }
         let load = inner.live.len();
+        let waker = inner.wake();
         drop(inner);
         self.load.fetch_max(load, Ordering::Relaxed);
-        self.wake.notify_one();
+        wake(waker);
         refused
     }
 
     /// Orders the session's connection to end.
     pub fn order(&self, fault: Fault) {
-        self.lock().order.get_or_insert(fault);
-        self.wake.notify_one();
+        let mut inner = self.lock();
+        inner.order.get_or_insert(Box::new(fault));
+        let waker = inner.wake();
+        drop(inner);
+        wake(waker);
     }
 
     /// A connection has taken the session on. An order that came too late for the one before it does not count, and
@@ -229,17 +280,17 @@ impl Outbox {
     /// connection.
     pub fn take(&self, with_live: bool) -> Taken {
         let mut inner = self.lock();
+        inner.is_woken = false;
         if let Some(order) = inner.order.take() {
             return Taken {
-                order: Some(order),
+                order: Some(*order),
                 ..Taken::default()
             };
         }
         let live = if with_live {
-            inner.live_bytes = 0;
             std::mem::take(&mut inner.live)
         } else {
-            VecDeque::new()
+            Queue::default()
         };
         Taken {
             live,
@@ -256,17 +307,22 @@ impl Outbox {
     }
 
     /// Puts messages back that the connection could not send, before newer ones.
-    pub fn put_back(&self, deliveries: VecDeque<Delivery>) {
+    pub fn put_back(&self, mut unsent: Queue) {
         let mut inner = self.lock();
-        for delivery in deliveries.into_iter().rev() {
-            inner.live_bytes += delivery.cost();
-            inner.live.push_front(delivery);
-        }
+        unsent.append(&mut inner.live);
+        inner.live = unsent;
     }
 
-    /// Waits until something was put in.
-    pub async fn woken(&self) {
-        self.wake.notified().await;
+    /// Ready when something was put in since the last [`Self::take`]; else the task is woken when something is.
+    pub fn poll_woken(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut inner = self.lock();
+        if std::mem::take(&mut inner.is_woken) {
+            return Poll::Ready(());
+        }
+        if !inner.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            inner.waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
     }
 
     /// Waits until the connection has left the session.
@@ -281,9 +337,11 @@ impl Outbox {
 
     /// Asks a durable session whether it has taken everything.
     pub fn ask_idle(&self) {
-        if !std::mem::replace(&mut self.lock().is_idle_asked, true) {
-            self.wake.notify_one();
-        }
+        let mut inner = self.lock();
+        let was_asked = std::mem::replace(&mut inner.is_idle_asked, true);
+        let waker = if was_asked { None } else { inner.wake() };
+        drop(inner);
+        wake(waker);
     }
 
     /// Sends a durable session back to the log, which has what is queued for it.
@@ -299,8 +357,7 @@ impl Outbox {
     /// Whether a durable session follows what arrives and has taken out all of it.
     pub fn is_place_idle(&self) -> bool {
         let inner = self.lock();
-        let queued = inner.live.iter().any(|delivery| delivery.source.has_cursor());
-        !queued && inner.place.as_ref().is_some_and(|tail| !tail.is_behind())
+        !inner.live.has_cursor() && inner.place.as_ref().is_some_and(|tail| !tail.is_behind())
     }
 
     /// A durable session has everything up to `read_to`: if that is all there is, what comes from now on is queued.
@@ -312,7 +369,7 @@ impl Outbox {
     /// The log holds records up to here that nobody noted while the session was away.
     pub fn note(&self, seen: Position) {
         let mut inner = self.lock();
-        for lane in inner.lanes.values_mut() {
+        for lane in inner.lanes.iter_mut().flat_map(|lanes| lanes.values_mut()) {
             lane.note(seen);
         }
         if let Some(tail) = &mut inner.place {
@@ -323,25 +380,27 @@ impl Outbox {
     /// Adds a lane for a replay subscription that reads from the log up to `seen` at least.
     pub fn open_lane(&self, key: SubscriptionKey, seen: Position) {
         let lane = Lane::new(seen);
-        self.lock().lanes.insert(key, lane);
+        self.lock().lanes.get_or_insert_default().insert(key, lane);
     }
 
     /// Removes a lane.
     pub fn close_lane(&self, key: SubscriptionKey) {
-        self.lock().lanes.remove(&key);
+        if let Some(lanes) = &mut self.lock().lanes {
+            lanes.remove(&key);
+        }
     }
 
     /// The reader has everything up to `read_to`: if that is all there is, the lane goes live, and what
     /// comes from now on is queued. Returns whether it did.
     pub fn try_live(&self, key: SubscriptionKey, read_to: Position) -> bool {
         let mut inner = self.lock();
-        inner.lanes.get_mut(&key).is_some_and(|lane| lane.try_live(read_to))
+        inner.lane(key).is_some_and(|lane| lane.try_live(read_to))
     }
 
     /// Takes what is queued for a lane; `None` for the queue if the lane fell behind: read the log again.
     pub fn take_lane(&self, key: SubscriptionKey) -> Option<VecDeque<LaneItem>> {
         let mut inner = self.lock();
-        let lane = inner.lanes.get_mut(&key)?;
+        let lane = inner.lane(key)?;
         let queue = lane.take();
         (!lane.is_behind() || !queue.is_empty()).then_some(queue)
     }
@@ -349,7 +408,7 @@ impl Outbox {
     /// Sends all readers back to the log: the connection is gone.
     pub fn fall_behind(&self) {
         let mut inner = self.lock();
-        for lane in inner.lanes.values_mut() {
+        for lane in inner.lanes.iter_mut().flat_map(|lanes| lanes.values_mut()) {
             lane.fall_behind();
         }
         inner.place_falls_behind();
@@ -361,18 +420,27 @@ impl Outbox {
 }
 
 impl Inner {
+    fn lane(&mut self, key: SubscriptionKey) -> Option<&mut Lane> {
+        self.lanes.as_mut()?.get_mut(&key)
+    }
+
+    /// Who is to be woken, once the lock is given back.
+    fn wake(&mut self) -> Option<Waker> {
+        self.is_woken = true;
+        self.waker.take()
+    }
+
     fn place_falls_behind(&mut self) {
         if let Some(tail) = &mut self.place {
             tail.fall_behind();
-            self.live.retain(|delivery| !delivery.source.has_cursor());
-            self.live_bytes = self.live.iter().map(Delivery::cost).sum();
+            self.live.drop_with_cursor();
         }
     }
 
     fn push_live(&mut self, delivery: Delivery, outbox: &Outbox, refused: &mut Refused) {
         let limits = &outbox.limits;
         if let Source::Session(position) = delivery.source {
-            let full = self.live.len() >= limits.max_messages || self.live_bytes >= limits.max_bytes;
+            let full = self.live.len() >= limits.max_messages || self.live.bytes() >= limits.max_bytes;
             let Some(tail) = &mut self.place else { return };
             tail.note(position);
             if full || tail.is_behind() {
@@ -385,24 +453,55 @@ impl Inner {
                 refused.absent += 1;
                 return;
             }
-            if self.live_bytes >= limits.qos0_bytes {
+            if self.live.bytes() >= limits.qos0_bytes {
                 refused.slow += 1;
                 return;
             }
-        } else if self.live.len() >= limits.max_messages || self.live_bytes >= limits.max_bytes {
+        } else if self.live.len() >= limits.max_messages || self.live.bytes() >= limits.max_bytes {
             refused.full += 1;
             return;
         }
-        self.live_bytes += delivery.cost();
         self.live.push_back(delivery);
     }
 
+    fn push_run(&mut self, mut run: Run, outbox: &Outbox, refused: &mut Refused) {
+        let limits = &outbox.limits;
+        let packets = run.packets();
+        if run.qos() == QoS::AtMostOnce {
+            if !outbox.is_connected() {
+                refused.absent += packets as u64;
+                return;
+            }
+            if self.live.bytes() >= limits.qos0_bytes {
+                refused.slow += packets as u64;
+                return;
+            }
+        } else {
+            debug_assert!(!outbox.durable, "what a durable session must not lose is in the log");
+            let has_bytes = self.live.bytes() < limits.max_bytes;
+            let room = limits.max_messages.saturating_sub(self.live.len());
+            let kept = if has_bytes { room.min(packets) } else { 0 };
+            if kept < packets {
+                refused.full += run.truncate(kept) as u64;
+            }
+        }
+        if run.packets() > 0 {
+            self.live.push_back(Queued::Run(run));
+        }
+    }
+
     fn push_lane(&mut self, key: SubscriptionKey, item: LaneItem, max_bytes: usize, refused: &mut Refused) {
-        if let Some(lane) = self.lanes.get_mut(&key)
+        if let Some(lane) = self.lane(key)
             && !lane.push(item, max_bytes)
         {
             refused.full += 1;
         }
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
     }
 }
 

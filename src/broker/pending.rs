@@ -13,7 +13,6 @@ use super::{Broker, LogTag};
 use crate::config::PendingPolicy;
 use crate::log::{Backlog, BacklogLimits, LogError, SubscriptionKind};
 use crate::metrics::DropReason;
-use crate::session::Delivery;
 use crate::types::{Position, Timestamp};
 
 impl Broker {
@@ -76,9 +75,8 @@ impl Broker {
         }
         if !durable.behind && !self.fits_surely(&durable.measured, &limits) {
             // What is queued is in the log as well, where it can be counted and left out.
-            let stays = |delivery: &Delivery| !delivery.source.has_cursor();
-            client.blocked.retain(stays);
-            client.waiting.retain(stays);
+            client.blocked.drop_with_cursor();
+            client.waiting.drop_with_cursor();
             client.outbox.place_falls_behind();
             durable.fall_behind();
         }

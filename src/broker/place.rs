@@ -86,7 +86,13 @@ impl Broker {
             PlainReader::new(wanted, &self.reader, after)
         });
         let client_id = client.session.client_id();
-        durable.scanned_to = reader.next_batch(&self.reader, &durable.place, client_id, &mut durable.buffer)?;
+        durable.scanned_to = reader.next_batch(
+            &self.reader,
+            &durable.place,
+            client_id,
+            &self.metrics,
+            &mut durable.buffer,
+        )?;
         Ok(())
     }
 

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use ahash::AHashMap;
 
+use super::select::{ANY, SelectorIndex, Subject, passes_asked};
 use super::subscription::{Subscription, SubscriptionOptions, SubscriptionPath, merged};
 use super::{BATCH_BYTES, BATCH_RECORDS};
 use crate::cursor::AckFloor;
 use crate::log::{Event, LogError, LogReader, Scan, SubscriptionKind, TopicMatch};
+use crate::metrics::Metrics;
+use crate::selector::{SelectorSet, SetBuilder};
 use crate::session::{Delivery, Source};
 use crate::topic::Trie;
 use crate::types::{ChannelId, ClientId, Position, QoS};
@@ -24,6 +27,7 @@ pub(super) struct PlainReader {
 /// The plain subscriptions of a session.
 pub(super) struct Wanted {
     trie: Trie<u32, Plain>,
+    selectors: SelectorSet,
     /// The one topic, if there is only one subscription and it has no wildcard.
     exact: Option<String>,
 }
@@ -33,12 +37,14 @@ pub(super) struct Wanted {
 struct Plain {
     options: SubscriptionOptions,
     since: Position,
+    selector: SelectorIndex,
 }
 
 impl Wanted {
     /// The plain subscriptions whose messages the log keeps.
     pub fn new<'a>(subscriptions: impl Iterator<Item = (&'a SubscriptionPath, &'a Subscription)>) -> Self {
         let mut trie = Trie::new();
+        let mut selectors = SetBuilder::default();
         let mut exact = None;
         for (path, subscription) in subscriptions {
             if subscription.kind != SubscriptionKind::Live || subscription.options.qos == QoS::AtMostOnce {
@@ -49,10 +55,15 @@ impl Wanted {
             let plain = Plain {
                 options: subscription.options,
                 since: subscription.since,
+                selector: subscription
+                    .selector
+                    .as_ref()
+                    .map_or(ANY, |selector| selectors.index(selector)),
             };
             trie.insert(filter, subscription.key.0, plain);
         }
-        Self { trie, exact }
+        let selectors = selectors.build();
+        Self { trie, selectors, exact }
     }
 
     fn matching(&self, topic: &str) -> Arc<[Plain]> {
@@ -91,6 +102,7 @@ impl PlainReader {
         reader: &LogReader,
         place: &AckFloor,
         client_id: &ClientId,
+        metrics: &Metrics,
         out: &mut VecDeque<(Position, Delivery)>,
     ) -> Result<Position, LogError> {
         let mut admit = |position, _, _| !place.is_acked(position);
@@ -99,22 +111,25 @@ impl PlainReader {
             .scan
             .next_batch(reader, &mut admit, BATCH_RECORDS, BATCH_BYTES, &mut events)?;
         for event in events {
-            if let Some(delivery) = self.delivery(&event, client_id) {
+            if let Some(delivery) = self.delivery(&event, client_id, metrics) {
                 out.push_back((event.position, delivery));
             }
         }
         Ok(read_to)
     }
 
-    fn delivery(&mut self, event: &Event, client_id: &ClientId) -> Option<Delivery> {
+    fn delivery(&mut self, event: &Event, client_id: &ClientId, metrics: &Metrics) -> Option<Delivery> {
         let wanted = &self.wanted;
         let plains = self
             .by_channel
             .entry(event.channel)
             .or_insert_with(|| wanted.matching(event.message.topic()));
+        let subject = Subject::record(event);
+        let asked = wanted.selectors.ask(&subject);
         let options = plains
             .iter()
             .filter(|plain| event.position > plain.since)
+            .filter(|plain| plain.selector == ANY || passes_asked(&asked, plain.selector, metrics))
             .map(|plain| &plain.options);
         let own = event.message.publisher() == Some(client_id);
         let mut delivery = merged(options, &event.message, own)?;

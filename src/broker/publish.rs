@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::client::Client;
-use super::route::{Kept, Route};
+use super::route::{Kept, Route, Routed};
 use super::rules::Keep as Rule;
+use super::select::Passes;
 use super::turn::Turn;
 use super::will::Will;
 use super::{Broker, LogTag};
@@ -16,7 +17,7 @@ use crate::topic::check_topic_name;
 use crate::types::{Message, MessageParts, QoS, ReasonCode, SessionId, Timestamp};
 
 /// A PUBLISH that is refused.
-struct Refusal {
+pub(super) struct Refusal {
     reason: ReasonCode,
     drop: DropReason,
     why: &'static str,
@@ -53,14 +54,14 @@ impl Broker {
         let message = will.message(topic, now);
         let asked = codec::user_properties(message.properties()).any(|property| property == ("store", "true"));
         let rule = self.rules.decide(topic, asked | asked_by_topic);
-        let route = self.look_up(&message, None);
-        let holds = route.holds(message.qos());
+        let routed = self.find_route(&message, rule == Rule::Yes);
+        let holds = routed.route().holds(message.qos(), routed.passes());
         let mut publish = self.keeping(message, rule, holds);
         publish.will_of = saved;
         if publish.writes() {
             turn.submit(Command::Publish(publish), LogTag::None);
         } else {
-            self.publish_now(&publish, None, Some(&route), turn);
+            self.publish_now(&publish, None, Some(routed), turn);
         }
     }
 
@@ -134,33 +135,40 @@ impl Broker {
     ) -> Result<(), Fault> {
         // A stored event is in the log whoever wants it: its topic, cold here, is not looked up.
         let asks_route = rule != Rule::Yes || self.refuses_full();
-        let route = asks_route.then(|| self.look_up(&message, None));
-        if route.as_ref().is_some_and(|route| route.is_full(message.qos())) {
+        let routed = asks_route.then(|| self.find_route(&message, rule == Rule::Yes));
+        let asked = |ask: fn(&Route, QoS, Option<&Passes>) -> bool| {
+            let routed = routed.as_ref();
+            routed.is_some_and(|routed| ask(routed.route(), message.qos(), routed.passes()))
+        };
+        if asked(Route::is_full) {
             return self.refuse(client, incoming, &SESSION_FULL);
         }
-        let holds = route.as_ref().is_some_and(|route| route.holds(message.qos()));
+        let holds = asked(Route::holds);
         let mut publish = self.keeping(message, rule, holds);
         if let (QoS::ExactlyOnce, Some(id)) = (incoming.publish.qos, client.durable_id()) {
             publish.received = incoming.publish.packet_id.map(|packet_id| (id, packet_id));
         }
         if client.commits_awaited == 0 && !publish.writes() {
-            let outcome = self.publish_now(&publish, None, route.as_deref(), &mut client.turn);
+            let outcome = self.publish_now(&publish, None, routed, &mut client.turn);
             return self.settle(client, incoming.token, outcome);
         }
         // What comes after a kept message takes the same way, so that the order holds [MQTT-4.6.0-6].
         client.commits_awaited += 1;
-        let tag = LogTag::Publish(client.outbox.clone(), incoming.token);
+        // As an event it has an identifier that selectors may ask for: they are asked when it has got it.
+        let passed = routed.filter(|routed| routed.passes().is_some() && rule != Rule::Yes);
+        let routed = passed.map(Box::new);
+        let tag = LogTag::Publish(client.outbox.clone(), incoming.token, routed);
         client.turn.submit(Command::Publish(publish), tag);
         Ok(())
     }
 
-    /// Retains and routes a message whose turn it is: one that is not kept, or one that is by now. `route` is who wants it,
-    /// if that was just looked up.
+    /// Retains and routes a message whose turn it is: one that is not kept, or one that is by now. `routed` is who wants
+    /// it, if that is known.
     pub(super) fn publish_now(
         &self,
         publish: &Publish,
         place: Option<Stored>,
-        route: Option<&Route>,
+        routed: Option<Routed>,
         turn: &mut Turn,
     ) -> PublishOutcome {
         let message = &publish.message;
@@ -174,15 +182,9 @@ impl Broker {
                 Keep::Held | Keep::Nothing => ChannelKind::Held,
             },
         });
-        let found;
-        let route = match route {
-            Some(route) => route,
-            None => {
-                found = self.look_up(message, kept);
-                &found
-            }
-        };
-        self.hand_out(route, message, kept, turn);
+        let routed = routed.unwrap_or_else(|| self.find_kept_route(message, kept));
+        let route = routed.route();
+        self.hand_out(route, message, kept, routed.passes(), turn);
         let mut outcome = PublishOutcome::accepted();
         outcome.sequence = place
             .filter(|_| publish.keep == Keep::Event)
@@ -227,7 +229,7 @@ fn published_topic(topic: &str) -> Result<(&str, bool), Refusal> {
 }
 
 /// What the user property `store` asks for.
-fn asked_by_property(publish: &codec::Publish<'_>) -> Result<bool, Refusal> {
+pub(super) fn asked_by_property(publish: &codec::Publish<'_>) -> Result<bool, Refusal> {
     if !publish.has_user_properties {
         return Ok(false);
     }

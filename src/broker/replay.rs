@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::cursors::{CursorHolder, CursorKey, CursorTable, Saved};
 use super::lane::LaneItem;
 use super::outbox::Outbox;
+use super::select::{Subject, passes};
 use super::subscription::SubscriptionOptions;
 use super::tally::Tally;
 use super::unwritten::Unwritten;
@@ -13,6 +14,7 @@ use super::{BATCH_BYTES, BATCH_RECORDS, BATCHES_PER_TURN};
 use crate::cursor::AckFloor;
 use crate::log::{Event, LogError, LogReader, Origin, Scan, Stored, TopicMatch};
 use crate::metrics::{DeliveryKind, DropReason as Reason, Metrics};
+use crate::selector::Selector;
 use crate::session::{DropReason, EventPlace, Sent, Session, Source, SubscriptionKey};
 use crate::topic::TopicFilter;
 use crate::types::{Position, QoS, Timestamp};
@@ -137,6 +139,8 @@ pub struct ReplaySubscription {
     pub key: SubscriptionKey,
     /// What the subscription asked for last.
     pub options: SubscriptionOptions,
+    /// Which events it wants; all without one.
+    pub selector: Option<Arc<Selector>>,
     filter: TopicFilter,
     cursor: Arc<ReplayCursor>,
     origin: Arc<Origin>,
@@ -165,6 +169,8 @@ pub struct PumpContext<'a> {
     pub(super) unwritten: &'a mut Unwritten,
     /// The time.
     pub now: Timestamp,
+    /// Up to where records were handed out, seen before the lane is looked at.
+    pub handed_out: Position,
     /// The output is full at this many bytes.
     pub output_limit: usize,
 }
@@ -236,6 +242,7 @@ impl ReplaySubscription {
         filter: &TopicFilter,
         cursor: Arc<ReplayCursor>,
         options: SubscriptionOptions,
+        selector: Option<Arc<Selector>>,
         reader: &LogReader,
     ) -> Self {
         let (origin, read_to, redelivered_to) = {
@@ -250,6 +257,7 @@ impl ReplaySubscription {
         Self {
             key,
             options,
+            selector,
             filter: filter.clone(),
             cursor,
             origin,
@@ -266,8 +274,11 @@ impl ReplaySubscription {
         &self.cursor
     }
 
-    /// How many events wait, where that is cheap to tell.
+    /// How many events wait, where that is cheap to tell: not if a selector would have to look at each.
     pub fn pending(&self, reader: &LogReader) -> Option<u64> {
+        if self.selector.is_some() {
+            return None;
+        }
         reader.pending(&self.filter, Some(&self.origin), self.cursor.lock().acks.floor())
     }
 
@@ -306,10 +317,21 @@ impl ReplaySubscription {
                 continue;
             }
             match context.outbox.take_lane(self.key) {
-                Some(queue) if queue.is_empty() => return Ok(Pumped::Idle),
+                Some(queue) if queue.is_empty() => {
+                    self.pass_skipped(context);
+                    return Ok(Pumped::Idle);
+                }
                 Some(queue) => self.buffer = queue,
                 None => self.fall_behind(),
             }
+        }
+    }
+
+    /// All that was handed out to this subscription is sent: what was handed out to others was skipped.
+    fn pass_skipped(&mut self, context: &PumpContext<'_>) {
+        if self.selector.is_some() && context.handed_out > self.cursor.read_to() {
+            self.cursor
+                .change(context.table, |acks| acks.skip_to(context.handed_out));
         }
     }
 
@@ -325,7 +347,7 @@ impl ReplaySubscription {
     }
 
     fn drain_into(&mut self, acks: &mut AckFloor, context: &mut PumpContext<'_>) -> bool {
-        while let Some(item) = self.buffer.front() {
+        while let Some(item) = self.buffer.front_mut() {
             if context.session.output().len() >= context.output_limit {
                 return false;
             }
@@ -333,11 +355,12 @@ impl ReplaySubscription {
                 .stored
                 .is_none_or(|Stored { position, .. }| position > acks.read_to() || acks.is_released(position));
             let own = self.options.no_local && item.message.publisher() == Some(context.session.client_id());
-            if wanted && !own {
+            let redelivered = item.stored.is_some_and(|stored| stored.position <= self.redelivered_to);
+            if wanted && !own && is_selected(item, self.selector.as_deref(), redelivered, context.metrics) {
                 if !context.session.can_send(self.options.qos.min(item.message.qos())) {
                     return false;
                 }
-                if !self.send(item, acks, context) {
+                if !self.send(acks, context) {
                     return false;
                 }
             }
@@ -351,7 +374,8 @@ impl ReplaySubscription {
         true
     }
 
-    fn send(&self, item: &LaneItem, acks: &mut AckFloor, context: &mut PumpContext<'_>) -> bool {
+    fn send(&self, acks: &mut AckFloor, context: &mut PumpContext<'_>) -> bool {
+        let Some(item) = self.buffer.front() else { return true };
         let source = match item.stored {
             Some(stored) => Source::Replay(self.key, stored.position),
             None => Source::Live,
@@ -427,6 +451,18 @@ impl TopicMatch for TopicFilter {
     fn exact(&self) -> Option<&str> {
         self.is_exact().then(|| self.as_str())
     }
+}
+
+/// Whether an item passes a selector; it remembers that it does.
+fn is_selected(item: &mut LaneItem, selector: Option<&Selector>, redelivered: bool, metrics: &Metrics) -> bool {
+    let Some(selector) = selector.filter(|selector| item.selected != selector.id()) else {
+        return true;
+    };
+    let passes = passes(selector, &Subject::item(item, false, redelivered), metrics);
+    if passes {
+        item.selected = selector.id();
+    }
+    passes
 }
 
 /// The metric of a drop.

@@ -1,5 +1,6 @@
 //! From what the log recovered to sessions that wait for their clients, and to their clients when they come.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::client::{Client, GroupMembership};
@@ -7,10 +8,11 @@ use super::connect::new_client;
 use super::cursors::CursorKey;
 use super::disconnect::{due_time, expiry_time};
 use super::durable::Durable;
+use super::groups::Joining;
 use super::outbox::Outbox;
 use super::replay::{ReplayCursor, ReplaySubscription};
 use super::route::Target;
-use super::subscribe::Request;
+use super::subscribe::{Refusal, Request};
 use super::subscription::{Subscription, SubscriptionOptions, SubscriptionPath};
 use super::turn::Turn;
 use super::will::Will;
@@ -122,28 +124,37 @@ impl Broker {
             qos: record.qos,
             no_local: record.no_local,
             retain_as_published: record.retain_as_published,
-            id: record.id,
+            id: record.id.and_then(NonZeroU32::new),
+        };
+        let selector = record.selector.as_deref().map(|text| self.selectors.compile(text));
+        let selector = match selector.transpose() {
+            Ok(selector) => selector,
+            Err(fault) => {
+                tracing::error!(client = client.client_id(), filter = record.filter, %fault, "a saved selector is none");
+                return;
+            }
         };
         let subscription = Subscription {
             key: SubscriptionKey(record.number),
             kind: record.kind,
             options,
+            selector,
             since: record.since,
         };
         let path = SubscriptionPath {
-            group: record.group.as_deref().map(Arc::from),
+            group: record.group.as_deref().map(|group| Box::new(group.into())),
             filter,
         };
         let restored = match (record.kind, &path.group) {
             (SubscriptionKind::Live, _) => {
-                let target = Target::Live(client.outbox.clone(), options);
+                let target = Target::live(&client.outbox, options, subscription.selector.as_ref());
                 self.router.insert(&path.filter, client.outbox.subscriber, target);
                 true
             }
-            (SubscriptionKind::Replay, _) => self.restore_replay(client, &path.filter, subscription, now),
-            (SubscriptionKind::Share, Some(_)) => self.restore_share(client, &path, subscription, now),
+            (SubscriptionKind::Replay, _) => self.restore_replay(client, &path.filter, &subscription, now),
+            (SubscriptionKind::Share, Some(_)) => self.restore_share(client, &path, &subscription, now),
             (SubscriptionKind::Group, Some(name)) => {
-                self.restore_group(client, &path, &name.clone(), subscription, now)
+                self.restore_group(client, &path, &name.clone(), &subscription, now)
             }
             (SubscriptionKind::Share | SubscriptionKind::Group, None) => false,
         };
@@ -164,7 +175,7 @@ impl Broker {
         &self,
         client: &mut Client,
         filter: &TopicFilter,
-        subscription: Subscription,
+        subscription: &Subscription,
         now: Timestamp,
     ) -> bool {
         let key = CursorKey::client(client.session.client_id(), filter);
@@ -174,10 +185,12 @@ impl Broker {
         let cursor = ReplayCursor::new(key, saved);
         let holder = Arc::downgrade(&cursor);
         self.cursors.hold(cursor.key(), holder);
-        let target = Target::Replay(client.outbox.clone(), subscription.key);
+        let selector = subscription.selector.clone();
+        let target = Target::Replay(client.outbox.clone(), subscription.key, selector.clone());
         self.router.insert(filter, client.outbox.subscriber, target);
         client.outbox.open_lane(subscription.key, self.reader.watermark());
-        let replay = ReplaySubscription::new(subscription.key, filter, cursor, subscription.options, &self.reader);
+        let options = subscription.options;
+        let replay = ReplaySubscription::new(subscription.key, filter, cursor, options, selector, &self.reader);
         client.replays.push(replay);
         true
     }
@@ -186,16 +199,11 @@ impl Broker {
         &self,
         client: &mut Client,
         path: &SubscriptionPath,
-        subscription: Subscription,
+        subscription: &Subscription,
         now: Timestamp,
     ) -> bool {
         let Some(name) = path.group.clone() else { return false };
-        let request = Request {
-            path: path.clone(),
-            start: None,
-            reset_cursor: false,
-            options: subscription.options,
-        };
+        let request = request_again(path, subscription);
         match self.join_share(client, &request, &name, subscription.key, now) {
             Ok((_, before, awaited)) => {
                 client.turn.submit_unawaited(before.into_iter().chain(awaited));
@@ -210,15 +218,22 @@ impl Broker {
         client: &mut Client,
         path: &SubscriptionPath,
         name: &str,
-        subscription: Subscription,
+        subscription: &Subscription,
         now: Timestamp,
     ) -> bool {
         let key = CursorKey::group(name, &path.filter);
+        let request = request_again(path, subscription);
         let make = |subscriber| {
-            let saved = self.cursors.take(&key, now).ok_or(())?;
-            Ok::<_, ()>(self.make_group(subscriber, &key, name, &path.filter, saved, &client.outbox))
+            let saved = self.cursors.take(&key, now);
+            let saved = saved.ok_or_else(|| Refusal::other("its cursor is gone"))?;
+            Ok(self.make_group(subscriber, &key, name, &request, saved, &client.outbox))
         };
-        let joined = self.groups.join_replay(&key, &client.outbox, false, make, &self.router);
+        let joining = Joining {
+            outbox: &client.outbox,
+            selector: request.selector.as_ref(),
+            router: &self.router,
+        };
+        let joined = self.groups.join_replay(&key, joining, false, make);
         let Ok(Some(group)) = joined else { return false };
         client.groups.push(GroupMembership {
             key: subscription.key,
@@ -271,6 +286,17 @@ impl Broker {
             self.acknowledged(client, source);
         }
         Ok(())
+    }
+}
+
+/// What a subscription that was saved asked for.
+fn request_again(path: &SubscriptionPath, subscription: &Subscription) -> Request {
+    Request {
+        path: path.clone(),
+        start: None,
+        reset_cursor: false,
+        options: subscription.options,
+        selector: subscription.selector.clone(),
     }
 }
 

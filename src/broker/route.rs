@@ -3,18 +3,20 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use super::Broker;
 use super::group::Group;
 use super::lane::LaneItem;
+use super::live_target::{Granted, LiveTarget};
 use super::outbox::{Item, Outbox};
-use super::subscription::{SubscriptionOptions, merged};
+use super::select::{ANY, Passes, SelectorIndex, Subject};
+use super::subscription::SubscriptionOptions;
 use super::turn::Turn;
 use crate::cursor::Candidate;
 use crate::log::{ChannelKind, Stored};
-use crate::router::{Prepared, RouteCache, ShareGroup, hash_topic};
-use crate::session::{Delivery, Source, SubscriptionKey};
+use crate::metrics::Metrics;
+use crate::router::{Prepared, RouteCache, ShareGroup, SubscriberId, hash_topic};
+use crate::selector::{Selector, SelectorSet, SetBuilder};
+use crate::session::{Source, SubscriptionKey};
 use crate::types::{Message, QoS};
 
 /// What the router holds at a filter.
@@ -22,12 +24,43 @@ use crate::types::{Message, QoS};
 pub enum Target {
     /// A plain subscription.
     Live(Arc<Outbox>, SubscriptionOptions),
+    /// A plain subscription with a selector.
+    Selected(Arc<Outbox>, Arc<Selected>),
     /// A live group.
     Share(Arc<ShareGroup<Member>>),
     /// A replay subscription.
-    Replay(Arc<Outbox>, SubscriptionKey),
+    Replay(Arc<Outbox>, SubscriptionKey, Option<Arc<Selector>>),
     /// A group with a cursor.
     Group(Arc<Group>),
+}
+
+/// What a plain subscription asked for, and its selector; apart, so that the table does not grow for those without.
+#[derive(Debug)]
+pub struct Selected {
+    options: SubscriptionOptions,
+    selector: Arc<Selector>,
+}
+
+impl Target {
+    /// A plain subscription.
+    pub fn live(outbox: &Arc<Outbox>, options: SubscriptionOptions, selector: Option<&Arc<Selector>>) -> Self {
+        match selector {
+            None => Self::Live(outbox.clone(), options),
+            Some(selector) => {
+                let selector = selector.clone();
+                Self::Selected(outbox.clone(), Arc::new(Selected { options, selector }))
+            }
+        }
+    }
+
+    /// The mailbox and the options of a plain subscription.
+    pub fn as_live(&self) -> Option<(&Arc<Outbox>, SubscriptionOptions)> {
+        match self {
+            Self::Live(outbox, options) => Some((outbox, *options)),
+            Self::Selected(outbox, selected) => Some((outbox, selected.options)),
+            _ => None,
+        }
+    }
 }
 
 /// The place of a message in the log, and why it is there.
@@ -37,6 +70,26 @@ pub struct Kept {
     pub place: Stored,
     /// Whether it is an event, or held for durable sessions.
     pub kind: ChannelKind,
+}
+
+/// A route with the selectors of it that one message passes; good as long as no subscription changes.
+#[derive(Clone, Debug)]
+pub struct Routed {
+    generation: u64,
+    route: Arc<Route>,
+    passes: Option<Passes>,
+}
+
+impl Routed {
+    /// The route.
+    pub(super) fn route(&self) -> &Route {
+        &self.route
+    }
+
+    /// Which of its selectors the message passes; `None` if it has none.
+    pub(super) fn passes(&self) -> Option<&Passes> {
+        self.passes.as_ref()
+    }
 }
 
 /// A member of a live group.
@@ -72,62 +125,187 @@ pub struct Route {
     full: bool,
     /// Whether somebody who is away wants the topic.
     absent: bool,
+    pass: Pass,
     live: Vec<LiveTarget>,
-    shares: Vec<Arc<ShareGroup<Member>>>,
-    replays: Vec<(Arc<Outbox>, SubscriptionKey)>,
-    groups: Vec<Arc<Group>>,
+    /// The kinds of packets that plain subscribers get; none if there are few subscribers or many kinds.
+    kinds: Vec<Granted>,
+    shares: Vec<(Arc<ShareGroup<Member>>, SelectorIndex)>,
+    replays: Vec<(Arc<Outbox>, SubscriptionKey, SelectorIndex)>,
+    groups: Vec<(Arc<Group>, SelectorIndex)>,
+    /// What there is only if a target has a selector.
+    selection: Option<Box<Selection>>,
 }
 
-#[derive(Debug)]
-struct LiveTarget {
-    outbox: Arc<Outbox>,
-    subscriptions: SmallVec<[SubscriptionOptions; 1]>,
+/// How a message that nobody keeps goes to those who want it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Pass {
+    /// Not from packet to packet.
+    #[default]
+    Not,
+    /// As a packet for each of a few.
+    Each,
+    /// As a packet for one member of a group, and nobody else.
+    Member,
+    /// As one packet for all of a kind.
+    Shared,
+}
+
+/// The distinct selectors of a route: each is asked once about a message.
+#[derive(Debug, Default)]
+struct Selection {
+    building: SetBuilder,
+    set: SelectorSet,
+    /// As [`Route::holds`], if the message passes one of these.
+    holds: Vec<SelectorIndex>,
+    /// As [`Route::full`], if the message passes one of these.
+    full: Vec<SelectorIndex>,
 }
 
 impl Prepared<Target> for Route {
     fn add(&mut self, target: &Target) {
         match target {
-            Target::Live(outbox, options) => self.add_live(outbox, *options),
-            Target::Share(group) => self.shares.push(group.clone()),
-            Target::Replay(outbox, key) if outbox.is_connected() => self.replays.push((outbox.clone(), *key)),
+            Target::Live(outbox, options) => self.add_live(outbox, *options, ANY),
+            Target::Selected(outbox, selected) => {
+                let selector = self.index(Some(&selected.selector));
+                self.add_live(outbox, selected.options, selector);
+            }
+            Target::Share(group) => {
+                let selector = self.index(group.selector().as_ref());
+                self.shares.push((group.clone(), selector));
+            }
+            Target::Replay(outbox, key, selector) if outbox.is_connected() => {
+                let selector = self.index(selector.as_ref());
+                self.replays.push((outbox.clone(), *key, selector));
+            }
             Target::Replay(..) => self.absent = true,
             Target::Group(group) => {
-                self.holds |= group.is_share();
-                self.groups.push(group.clone());
+                let selector = self.index(group.selector().as_ref());
+                if group.is_share() {
+                    self.hold(selector);
+                }
+                self.groups.push((group.clone(), selector));
             }
         }
     }
 
     fn finish(&mut self) -> usize {
         self.merge_live();
-        self.live.len() + self.shares.len() + self.replays.len() + self.groups.len()
+        self.kinds = kinds(&mut self.live);
+        self.pass = self.choose_pass();
+        let mut selectors = 0;
+        if let Some(selection) = &mut self.selection {
+            selection.set = std::mem::take(&mut selection.building).build();
+            selectors = selection.set.len();
+        }
+        self.live.len() + self.shares.len() + self.replays.len() + self.groups.len() + selectors
     }
 }
 
 impl Route {
-    fn add_live(&mut self, outbox: &Arc<Outbox>, options: SubscriptionOptions) {
+    fn add_live(&mut self, outbox: &Arc<Outbox>, options: SubscriptionOptions, selector: SelectorIndex) {
         if outbox.durable && options.qos > QoS::AtMostOnce {
-            self.holds = true;
-            self.full |= outbox.is_over_limit();
+            self.hold(selector);
+            if outbox.is_over_limit() {
+                match self.selection.as_mut().filter(|_| selector != ANY) {
+                    Some(selection) => selection.full.push(selector),
+                    None => self.full = true,
+                }
+            }
         }
         if outbox.durable && !outbox.is_connected() {
             self.absent = true;
             return;
         }
-        self.live.push(LiveTarget {
-            outbox: outbox.clone(),
-            subscriptions: SmallVec::from_buf([options]),
-        });
+        self.live.push(LiveTarget::new(outbox, options, selector));
     }
 
-    /// Whether a message of this QoS must be in the log before it is acknowledged.
-    pub fn holds(&self, qos: QoS) -> bool {
-        self.holds && qos > QoS::AtMostOnce
+    /// The index of a selector among those of this route.
+    fn index(&mut self, selector: Option<&Arc<Selector>>) -> SelectorIndex {
+        let Some(selector) = selector else { return ANY };
+        let selection = self.selection.get_or_insert_default();
+        selection.building.index(selector)
     }
 
-    /// Whether a message of this QoS is refused because too much waits for a session.
-    pub fn is_full(&self, qos: QoS) -> bool {
-        self.full && qos > QoS::AtMostOnce
+    /// A durable session has to find what passes this selector in the log.
+    fn hold(&mut self, selector: SelectorIndex) {
+        match self.selection.as_mut().filter(|_| selector != ANY) {
+            Some(selection) => selection.holds.push(selector),
+            None => self.holds = true,
+        }
+    }
+
+    /// Which of the selectors a message passes; `None` if there is none.
+    pub(super) fn select(&self, subject: &Subject<'_>, metrics: &Metrics) -> Option<Passes> {
+        let selection = self.selection.as_ref()?;
+        Some(Passes::new(&selection.set, subject, metrics))
+    }
+
+    fn any(&self, passes: Option<&Passes>, of: impl Fn(&Selection) -> &[SelectorIndex]) -> bool {
+        let selection = self.selection.as_ref().zip(passes);
+        selection.is_some_and(|(selection, passes)| of(selection).iter().any(|selector| passes.of(*selector)))
+    }
+
+    /// Whether a message of this QoS that passes these selectors must be in the log before it is acknowledged.
+    pub(super) fn holds(&self, qos: QoS, passes: Option<&Passes>) -> bool {
+        qos > QoS::AtMostOnce && (self.holds || self.any(passes, |selection| &selection.holds))
+    }
+
+    /// Whether a message of this QoS that passes these selectors is refused because too much waits for a session.
+    pub(super) fn is_full(&self, qos: QoS, passes: Option<&Passes>) -> bool {
+        qos > QoS::AtMostOnce && (self.full || self.any(passes, |selection| &selection.full))
+    }
+
+    /// What a lane item that passed a selector says of it.
+    fn selector_id(&self, selector: SelectorIndex) -> u64 {
+        let selection = self.selection.as_ref();
+        let selector = selection.and_then(|selection| selection.set.get(selector as usize));
+        selector.map_or(0, |selector| selector.id())
+    }
+
+    fn choose_pass(&self) -> Pass {
+        if self.selection.is_some() || !self.replays.is_empty() || !self.groups.is_empty() {
+            return Pass::Not;
+        }
+        match (self.shares.len(), self.live.len()) {
+            (0, 0..=FEW) => Pass::Each,
+            (0, _) if !self.kinds.is_empty() => Pass::Shared,
+            (1, 0) => Pass::Member,
+            _ => Pass::Not,
+        }
+    }
+
+    /// How a message of this QoS from a session goes to those who want it, if it is neither stored nor retained.
+    #[inline]
+    pub(super) fn pass(&self, qos: QoS, from: SubscriberId) -> Pass {
+        let avoids = self.pass == Pass::Each && self.live.iter().any(|target| target.may_avoid(from));
+        if avoids || self.holds(qos, None) {
+            Pass::Not
+        } else {
+            self.pass
+        }
+    }
+
+    /// Each session that gets a packet, and what it is granted.
+    #[inline]
+    pub(super) fn each(&self) -> impl Iterator<Item = (&Arc<Outbox>, &Granted)> {
+        self.live.iter().map(|target| (&target.outbox, &target.granted))
+    }
+
+    /// The kinds of packets that many get.
+    pub(super) fn kinds(&self) -> &[Granted] {
+        &self.kinds
+    }
+
+    /// All of them, each with the number of its kind.
+    pub(super) fn of_kinds(&self) -> impl Iterator<Item = (&Arc<Outbox>, usize)> {
+        self.live.iter().map(|target| (&target.outbox, target.kind))
+    }
+
+    /// The member of the one group whose turn it is.
+    #[inline]
+    pub(super) fn member(&self, topic: &str) -> Option<Member> {
+        let (group, _) = self.shares.first()?;
+        group.choose(hash_topic(topic.as_bytes()), fastrand::u64(..))
     }
 
     /// Overlapping plain subscriptions of a session give one copy (section 3.3.4).
@@ -136,7 +314,7 @@ impl Route {
         self.live.dedup_by(|later, kept| {
             let same = Arc::ptr_eq(&later.outbox, &kept.outbox);
             if same {
-                kept.subscriptions.append(&mut later.subscriptions);
+                kept.merge(later);
             }
             same
         });
@@ -152,23 +330,42 @@ impl Route {
     }
 }
 
-impl LiveTarget {
-    /// The delivery for this session.
-    fn delivery(&self, message: &Arc<Message>) -> Option<Delivery> {
-        let own = message.publisher() == Some(&self.outbox.client_id);
-        merged(self.subscriptions.iter(), message, own)
+/// Sorts many targets by the kind of packets they get. None: they are few, or too different.
+fn kinds(live: &mut [LiveTarget]) -> Vec<Granted> {
+    let mut kinds = Vec::new();
+    if live.len() <= FEW || live.iter().any(|target| target.no_local) {
+        return kinds;
     }
+    for target in live {
+        let known = kinds.iter().position(|kind| *kind == target.granted);
+        let kind = known.unwrap_or_else(|| {
+            kinds.push(target.granted.clone());
+            kinds.len() - 1
+        });
+        if kinds.len() > MOST_KINDS {
+            return Vec::new();
+        }
+        target.kind = kind;
+    }
+    kinds
 }
 
 impl Broker {
-    /// Hands a message to everyone who wants it now, and who is here.
-    pub(super) fn hand_out(&self, route: &Route, message: &Arc<Message>, kept: Option<Kept>, turn: &mut Turn) {
+    /// Hands a message to everyone who wants it now, and who is here. `passes` is which selectors of the route it passes.
+    pub(super) fn hand_out(
+        &self,
+        route: &Route,
+        message: &Arc<Message>,
+        kept: Option<Kept>,
+        passes: Option<&Passes>,
+        turn: &mut Turn,
+    ) {
         // Held records are none of a replay's business: for it the message is live.
         let stored = kept
             .filter(|kept| kept.kind == ChannelKind::Event)
             .map(|kept| kept.place);
         for target in &route.live {
-            if let Some(mut delivery) = target.delivery(message) {
+            if let Some(mut delivery) = target.delivery(message, passes) {
                 if let Some(kept) = kept
                     && target.outbox.durable
                     && delivery.qos > QoS::AtMostOnce
@@ -178,7 +375,8 @@ impl Broker {
                 turn.push(&target.outbox, Item::Live(delivery));
             }
         }
-        for group in &route.shares {
+        let wanted = |selector: SelectorIndex| passes.is_none_or(|passes| passes.of(selector));
+        for (group, _) in route.shares.iter().filter(|(_, selector)| wanted(*selector)) {
             let (topic_hash, random) = (hash_topic(message.topic_bytes()), fastrand::u64(..));
             let chosen = match kept {
                 Some(kept) => group.choose_kept(kept.place.position, topic_hash, random),
@@ -189,49 +387,109 @@ impl Broker {
                 turn.push(&member.outbox, Item::Live(delivery));
             }
         }
-        for (outbox, key) in &route.replays {
+        for (outbox, key, selector) in &route.replays {
+            if !wanted(*selector) {
+                if let Some(stored) = stored {
+                    self.skipped.note_session(outbox, stored.position);
+                }
+                continue;
+            }
+            let selected = route.selector_id(*selector);
+            let message = message.clone();
             turn.push(
                 outbox,
                 Item::Lane(
                     *key,
                     LaneItem {
-                        message: message.clone(),
+                        message,
                         stored,
+                        selected,
                     },
                 ),
             );
         }
-        for group in &route.groups {
+        for (group, selector) in &route.groups {
             let stored = if group.is_share() {
                 kept.map(|kept| kept.place)
             } else {
                 stored
             };
+            if !wanted(*selector) {
+                if let Some(stored) = stored {
+                    self.skipped.note_group(group, stored.position);
+                }
+                continue;
+            }
             if let Some(outbox) = group.arrived(LaneItem {
                 message: message.clone(),
                 stored,
+                selected: route.selector_id(*selector),
             }) {
                 turn.push(&outbox, Item::Wake);
             }
         }
     }
 
+    /// Who wants a message that has no place in the log yet, and which of their selectors it passes.
+    pub(super) fn find_route(&self, message: &Message, is_event: bool) -> Routed {
+        // Seen before the route is: a later change makes it old.
+        let generation = self.router.generation();
+        let route = self.look_up(message, None);
+        let passes = route.select(&Subject::new(message, is_event), &self.metrics);
+        Routed {
+            generation,
+            route,
+            passes,
+        }
+    }
+
+    /// Whether nothing has changed since a route was found.
+    pub(super) fn still_holds(&self, routed: &Routed) -> bool {
+        routed.generation == self.router.generation()
+    }
+
+    /// Who wants a message with its place in the log, if it has one, and which of their selectors it passes.
+    pub(super) fn find_kept_route(&self, message: &Message, kept: Option<Kept>) -> Routed {
+        let generation = self.router.generation();
+        let route = self.look_up(message, kept);
+        let passes = route.select(&Subject::kept(message, kept), &self.metrics);
+        Routed {
+            generation,
+            route,
+            passes,
+        }
+    }
+
+    /// Who wants messages of a topic.
+    pub(super) fn route_of(&self, topic: &str) -> Arc<Route> {
+        self.with_routes(|cache| cache.route(&self.router, topic))
+    }
+
     /// Who wants a message; `kept` is its place in the log, if it has one.
     pub(super) fn look_up(&self, message: &Message, kept: Option<Kept>) -> Arc<Route> {
+        self.with_routes(|cache| match kept {
+            // The channel's number spares a look at a topic that is cold here.
+            Some(kept) => cache.route_numbered(&self.router, kept.place.channel.0, || message.topic()),
+            None => cache.route(&self.router, message.topic()),
+        })
+    }
+
+    fn with_routes<R>(&self, work: impl FnOnce(&mut RouteCache<Route>) -> R) -> R {
         ROUTES.with_borrow_mut(|(broker, cache)| {
             if *broker != self.instance {
                 // Another broker in this process used the thread before.
                 cache.clear();
                 *broker = self.instance;
             }
-            match kept {
-                // The channel's number spares a look at a topic that is cold here.
-                Some(kept) => cache.route_numbered(&self.router, kept.place.channel.0, || message.topic()),
-                None => cache.route(&self.router, message.topic()),
-            }
+            work(cache)
         })
     }
 }
+
+/// So many plain subscribers get a packet each; more share them by kind.
+const FEW: usize = 4;
+/// More kinds of packets are not told apart.
+const MOST_KINDS: usize = 16;
 
 thread_local! {
     static ROUTES: RefCell<(u64, RouteCache<Route>)> = RefCell::new((0, RouteCache::default()));

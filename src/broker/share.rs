@@ -6,6 +6,7 @@ use super::Broker;
 use super::client::{Client, GroupMembership};
 use super::cursors::CursorKey;
 use super::grant::Opened;
+use super::groups::Joining;
 use super::route::{Member, Target};
 use super::subscribe::{Granted, Refusal, Request};
 use super::subscription::{Subscription, SubscriptionOptions, SubscriptionPath};
@@ -27,12 +28,19 @@ impl Broker {
     ) -> Result<Granted, Refusal> {
         let known = client.subscription(&request.path, SubscriptionKind::Share);
         if known.is_none() {
+            let joining = Joining {
+                outbox: &client.outbox,
+                selector: request.selector.as_ref(),
+                router: &self.router,
+            };
+            // A refusal leaves the subscription that is there as it is.
+            self.groups.check_share(name, &request.path.filter, &joining)?;
             self.leave(client, &request.path);
         }
-        let key = known.map_or_else(|| client.new_key(), |known| known.key);
+        let key = known.as_ref().map_or_else(|| client.new_key(), |known| known.key);
         let (options, before, awaited) = self.join_share(client, request, name, key, now)?;
         client.turn.submit_unawaited(before);
-        let subscription = Subscription::new(key, SubscriptionKind::Share, options);
+        let subscription = Subscription::new(key, SubscriptionKind::Share, options, request.selector.clone());
         client.subscriptions.insert(request.path.clone(), subscription);
         Ok(Granted {
             command: awaited,
@@ -55,6 +63,7 @@ impl Broker {
         let (mut before, mut awaited) = (Vec::new(), None);
         let live = |subscriber| {
             let group = Arc::new(ShareGroup::new(self.strategy(name), self.reader.watermark()));
+            group.set_selector(request.selector.clone());
             self.router.insert(filter, subscriber, Target::Share(group.clone()));
             group
         };
@@ -64,13 +73,18 @@ impl Broker {
                 None => self.open_cursor(&cursor_key, request, &Start::New, &mut |_| true, now)?,
             };
             (before, awaited) = (opened.before, opened.awaited);
-            Ok(self.make_group(subscriber, &cursor_key, name, filter, opened.saved, &client.outbox))
+            Ok(self.make_group(subscriber, &cursor_key, name, request, opened.saved, &client.outbox))
         };
         let member = Member {
             outbox: client.outbox.clone(),
             options: request.options,
         };
-        let joined = self.groups.join_share(name, filter, member, live, keep, &self.router)?;
+        let joining = Joining {
+            outbox: &client.outbox,
+            selector: request.selector.as_ref(),
+            router: &self.router,
+        };
+        let joined = self.groups.join_share(name, filter, member, joining, live, keep)?;
         let Some(group) = joined else {
             return Ok((request.options, before, awaited));
         };
@@ -107,7 +121,7 @@ impl Broker {
     /// The live group that this session is a member of has become one with a cursor.
     pub(super) fn follow_share(&self, client: &mut Client, name: &Arc<str>, filter: &TopicFilter) {
         let path = SubscriptionPath {
-            group: Some(name.clone()),
+            group: Some(Box::new(name.clone())),
             filter: filter.clone(),
         };
         let Some(subscription) = client.subscription(&path, SubscriptionKind::Share) else {
@@ -118,6 +132,7 @@ impl Broker {
             start: None,
             reset_cursor: false,
             options: subscription.options,
+            selector: subscription.selector.clone(),
         };
         let joined = self.join_share(client, &request, name, subscription.key, self.clock.now());
         match joined {

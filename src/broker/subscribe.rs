@@ -1,12 +1,17 @@
 //! SUBSCRIBE: plain, shared, replay and group subscriptions, each filter with its reason.
 
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
 use super::Broker;
 use super::ack::AwaitedAck;
 use super::client::Client;
+use super::select::{Subject, passes};
 use super::subscription::{SubscriptionOptions, SubscriptionPath};
 use crate::codec::{RetainHandling, Subscribe, SubscribeFilter};
 use crate::cursor::{ReplayOptions, Start};
 use crate::log::Command;
+use crate::selector::Selector;
 use crate::session::Source;
 use crate::topic::SubscriptionFilter;
 use crate::types::{QoS, ReasonCode, Timestamp};
@@ -45,6 +50,7 @@ pub(super) struct Request {
     pub start: Option<Start>,
     pub reset_cursor: bool,
     pub options: SubscriptionOptions,
+    pub selector: Option<Arc<Selector>>,
 }
 
 impl Broker {
@@ -75,10 +81,10 @@ impl Broker {
         ack: &mut AwaitedAck,
         now: Timestamp,
     ) {
-        let granted = parse_request(filter, id, replay).and_then(|request| {
-            let before = client.subscriptions.get(&request.path).copied();
+        let granted = self.parse_request(filter, id, replay).and_then(|request| {
+            let before = client.subscriptions.get(&request.path).cloned();
             let granted = self.grant(client, &request, now)?;
-            let changed = client.subscriptions.get(&request.path).copied() != before;
+            let changed = client.subscriptions.get(&request.path) != before.as_ref();
             Ok((request, granted, changed))
         });
         match granted {
@@ -87,7 +93,7 @@ impl Broker {
                 ack.packet.reason_string.get_or_insert(refusal.why);
             }
             Ok((request, granted, changed)) => {
-                self.collect_retained(&request, filter.retain_handling, granted.is_new, ack, now);
+                self.collect_retained(client, &request, filter.retain_handling, granted.is_new, ack, now);
                 if let Some((resumed, pending)) = granted.replay {
                     let start = if resumed { "resumed" } else { "fresh" };
                     ack.packet.user_properties.push(("es-start".into(), start.into()));
@@ -105,9 +111,44 @@ impl Broker {
         }
     }
 
+    fn parse_request(
+        &self,
+        filter: &SubscribeFilter,
+        id: Option<u32>,
+        replay: &ReplayOptions,
+    ) -> Result<Request, Refusal> {
+        let parsed = SubscriptionFilter::parse(&filter.filter).map_err(|fault| Refusal {
+            reason: fault.reason_code(),
+            why: fault.to_string(),
+        })?;
+        let replay = replay
+            .with_prefix(&parsed)
+            .map_err(|fault| Refusal::other(fault.to_string()))?;
+        let selector = replay.selector.map(|text| self.selectors.compile(&text)).transpose();
+        let selector = selector.map_err(|fault| Refusal::other(format!("selector: {fault}")))?;
+        let options = SubscriptionOptions {
+            qos: filter.qos,
+            no_local: filter.no_local,
+            retain_as_published: filter.retain_as_published,
+            id: id.and_then(NonZeroU32::new),
+        };
+        let path = SubscriptionPath {
+            group: parsed.group.map(Box::new),
+            filter: parsed.filter,
+        };
+        Ok(Request {
+            path,
+            start: replay.start,
+            reset_cursor: replay.reset_cursor,
+            options,
+            selector,
+        })
+    }
+
     /// Retained messages come after the SUBACK and before the replay.
     fn collect_retained(
         &self,
+        client: &Client,
         request: &Request,
         handling: RetainHandling,
         is_new: bool,
@@ -127,7 +168,14 @@ impl Broker {
             true => &self.sys_retained,
             false => &self.retained,
         };
+        let client_id = client.session.client_id();
         for message in retained.matching(filter, now) {
+            // [MQTT-3.8.3-3]
+            let own = request.options.no_local && message.publisher() == Some(client_id);
+            let skips = |selector| !passes(selector, &Subject::new(&message, false), &self.metrics);
+            if own || request.selector.as_deref().is_some_and(skips) {
+                continue;
+            }
             let mut delivery = request.options.delivery(&message, Source::Retained);
             delivery.retain = true;
             ack.retained.push(delivery);
@@ -142,37 +190,6 @@ impl Refusal {
             why: why.into(),
         }
     }
-}
-
-fn parse_request(filter: &SubscribeFilter, id: Option<u32>, replay: &ReplayOptions) -> Result<Request, Refusal> {
-    let parsed = SubscriptionFilter::parse(&filter.filter).map_err(|fault| Refusal {
-        reason: fault.reason_code(),
-        why: fault.to_string(),
-    })?;
-    let replay = replay
-        .with_prefix(&parsed)
-        .map_err(|fault| Refusal::other(fault.to_string()))?;
-    if replay.selector.is_some() {
-        return Err(Refusal::other(
-            "selector: message selectors are not available in this version",
-        ));
-    }
-    let options = SubscriptionOptions {
-        qos: filter.qos,
-        no_local: filter.no_local,
-        retain_as_published: filter.retain_as_published,
-        id,
-    };
-    let path = SubscriptionPath {
-        group: parsed.group,
-        filter: parsed.filter,
-    };
-    Ok(Request {
-        path,
-        start: replay.start,
-        reset_cursor: replay.reset_cursor,
-        options,
-    })
 }
 
 fn granted_reason(qos: QoS) -> ReasonCode {

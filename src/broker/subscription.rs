@@ -1,8 +1,10 @@
 //! What a subscription asked for, and a message as it gets it. Knows no other subscription.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::log::SubscriptionKind;
+use crate::selector::Selector;
 use crate::session::{Delivery, Source, SubscriptionIds, SubscriptionKey};
 use crate::topic::TopicFilter;
 use crate::types::{Message, Position, QoS};
@@ -17,33 +19,42 @@ pub struct SubscriptionOptions {
     /// Retain As Published.
     pub retain_as_published: bool,
     /// Subscription Identifier.
-    pub id: Option<u32>,
+    pub id: Option<NonZeroU32>,
 }
 
 /// What names a subscription within a session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SubscriptionPath {
-    pub group: Option<Arc<str>>,
+    /// Boxed, as few have one.
+    pub group: Option<Box<Arc<str>>>,
     pub filter: TopicFilter,
 }
 
 /// What a session holds of one subscription.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Subscription {
     pub key: SubscriptionKey,
     pub kind: SubscriptionKind,
     pub options: SubscriptionOptions,
+    /// Which messages it wants; all without one.
+    pub selector: Option<Arc<Selector>>,
     /// Of a durable session's plain subscription: what is after this position belongs to it.
     pub since: Position,
 }
 
 impl Subscription {
     /// A subscription with a cursor of its own.
-    pub(super) fn new(key: SubscriptionKey, kind: SubscriptionKind, options: SubscriptionOptions) -> Self {
+    pub(super) fn new(
+        key: SubscriptionKey,
+        kind: SubscriptionKind,
+        options: SubscriptionOptions,
+        selector: Option<Arc<Selector>>,
+    ) -> Self {
         Self {
             key,
             kind,
             options,
+            selector,
             since: Position::default(),
         }
     }
@@ -56,7 +67,7 @@ impl SubscriptionOptions {
             message: message.clone(),
             qos: self.qos.min(message.qos()),
             retain: self.retain_as_published && message.retain() && source == Source::Live,
-            subscription_ids: self.id.into_iter().collect(),
+            subscription_ids: self.id.map(NonZeroU32::get).into_iter().collect(),
             source,
             event: None,
         }
@@ -76,7 +87,7 @@ pub fn merged<'a>(
     for options in wanted {
         qos = qos.max(options.qos);
         retain |= options.retain_as_published && message.retain();
-        subscription_ids.extend(options.id);
+        subscription_ids.extend(options.id.map(NonZeroU32::get));
     }
     Some(Delivery {
         message: message.clone(),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::Broker;
 use super::turn::Turn;
+use crate::log::Publish;
 use crate::metrics::Readings;
 use crate::types::{Message, MessageParts, QoS, Timestamp};
 use load::{Load, SPANS};
@@ -38,8 +39,7 @@ impl Broker {
         for (topic, text) in changed {
             let message = sys_message(&topic, &text, now);
             self.sys_retained.publish(&message);
-            let route = self.look_up(&message, None);
-            self.hand_out(&route, &message, None, &mut turn);
+            self.publish_now(&Publish::passing(message), None, None, &mut turn);
         }
         self.flush(&mut turn);
     }

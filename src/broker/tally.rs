@@ -35,9 +35,14 @@ thread_local! {
 impl Tally {
     /// A message went into the output.
     pub fn sent(&mut self, kind: DeliveryKind, qos: QoS, payload_bytes: usize) {
+        self.sent_many(kind, qos, 1, payload_bytes);
+    }
+
+    /// Several messages of one QoS went into the output.
+    pub fn sent_many(&mut self, kind: DeliveryKind, qos: QoS, messages: usize, payload_bytes: usize) {
         let counts = self.counts.take();
-        counts.deliveries[kind as usize] += 1;
-        counts.sent[qos as usize] += 1;
+        counts.deliveries[kind as usize] += messages as u64;
+        counts.sent[qos as usize] += messages as u64;
         counts.sent_bytes[qos as usize] += payload_bytes as u64;
     }
 

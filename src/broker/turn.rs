@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::thread::LocalKey;
 
-use ahash::AHashMap;
-
+use super::batches::Batches;
 use super::lent::{Lent, Spare, Spares};
 use super::outbox::{Item, Outbox, Refused};
+use super::straight::Messages;
 use super::{LogTag, Submissions};
 use crate::log::{Command, Submission};
-use crate::router::SubscriberId;
 
 /// What one read, one commit or one tick has to hand over.
 #[derive(Debug, Default)]
@@ -19,7 +18,7 @@ pub struct Turn {
 
 #[derive(Debug, Default)]
 struct Gathered {
-    messages: Batches,
+    messages: Messages,
     replies: Batches,
     submissions: Submissions,
 }
@@ -34,22 +33,21 @@ thread_local! {
     static SPARE: Spares<Gathered> = const { Spares::new(Vec::new()) };
 }
 
-/// Items by the session they are for.
-#[derive(Debug, Default)]
-struct Batches {
-    touched: Vec<(Arc<Outbox>, Vec<Item>)>,
-    index: AHashMap<SubscriberId, usize>,
-    spare: Vec<Vec<Item>>,
-}
-
 impl Turn {
     /// Leaves an item for a session.
     pub fn push(&mut self, outbox: &Arc<Outbox>, item: Item) {
         let gathered = self.gathered.take();
         match item {
             Item::Reply(_) => gathered.replies.push(outbox, item),
-            Item::Live(_) | Item::Lane(..) | Item::Wake => gathered.messages.push(outbox, item),
+            Item::Live(_) | Item::Packets(_) | Item::Run(_) | Item::Lane(..) | Item::Wake => {
+                gathered.messages.push(outbox, item)
+            }
         }
+    }
+
+    /// The messages that are left for sessions.
+    pub(super) fn messages(&mut self) -> &mut Messages {
+        &mut self.gathered.take().messages
     }
 
     /// Leaves a command for the log.
@@ -93,39 +91,3 @@ impl Turn {
         refused
     }
 }
-
-impl Batches {
-    fn push(&mut self, outbox: &Arc<Outbox>, item: Item) {
-        let subscriber = outbox.subscriber;
-        if let Some((last, items)) = self.touched.last_mut()
-            && last.subscriber == subscriber
-        {
-            items.push(item);
-            return;
-        }
-        let index = *self.index.entry(subscriber).or_insert_with(|| {
-            let items = self.spare.pop().unwrap_or_default();
-            self.touched.push((outbox.clone(), items));
-            self.touched.len() - 1
-        });
-        self.touched[index].1.push(item);
-    }
-
-    fn deliver(&mut self) -> Refused {
-        let mut refused = Refused::default();
-        self.index.clear();
-        for (outbox, mut items) in self.touched.drain(..) {
-            let more = outbox.push(&mut items);
-            refused.absent += more.absent;
-            refused.slow += more.slow;
-            refused.full += more.full;
-            if self.spare.len() < SPARE_BATCHES {
-                self.spare.push(items);
-            }
-        }
-        refused
-    }
-}
-
-/// Emptied batches kept for the next turn.
-const SPARE_BATCHES: usize = 64;

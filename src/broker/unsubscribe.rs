@@ -53,14 +53,14 @@ impl Broker {
             }
         };
         let path = SubscriptionPath {
-            group: parsed.group,
+            group: parsed.group.map(Box::new),
             filter: parsed.filter,
         };
         let Some(subscription) = client.subscriptions.remove(&path) else {
             ack.packet.reasons.push(ReasonCode::NoSubscriptionExisted);
             return;
         };
-        if let Some(command) = self.end_subscription(client, &path, subscription, fate) {
+        if let Some(command) = self.end_subscription(client, &path, &subscription, fate) {
             ack.submit(client, &path, command);
         }
         if let Some(id) = client.durable_id() {
@@ -74,7 +74,7 @@ impl Broker {
         let Some(subscription) = client.subscriptions.remove(path) else {
             return;
         };
-        let command = self.end_subscription(client, path, subscription, CursorFate::Kept);
+        let command = self.end_subscription(client, path, &subscription, CursorFate::Kept);
         let id = client.durable_id();
         let row = id.map(|id| Command::DeleteSubscription(id, subscription.key.0));
         client.turn.submit_unawaited(command.into_iter().chain(row));
@@ -88,9 +88,9 @@ impl Broker {
         } else {
             CursorFate::Kept
         };
-        for (path, subscription) in std::mem::take(&mut client.subscriptions) {
+        for (path, subscription) in client.subscriptions.take_all() {
             let fate = if path.group.is_some() { CursorFate::Kept } else { fate };
-            if let Some(command) = self.end_subscription(client, &path, subscription, fate) {
+            if let Some(command) = self.end_subscription(client, &path, &subscription, fate) {
                 client.turn.submit(command, LogTag::None);
             }
         }
@@ -100,7 +100,7 @@ impl Broker {
         &self,
         client: &mut Client,
         path: &SubscriptionPath,
-        subscription: Subscription,
+        subscription: &Subscription,
         fate: CursorFate,
     ) -> Option<Command> {
         let subscriber = client.outbox.subscriber;

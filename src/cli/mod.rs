@@ -4,6 +4,7 @@ mod backup;
 mod inspect;
 mod log;
 mod passwd;
+mod selector;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -20,6 +21,7 @@ pub use backup::{BackupArgs, BackupError, backup};
 pub use inspect::{InspectArgs, inspect};
 pub use log::start_log;
 pub use passwd::{PasswdArgs, PasswdError, passwd};
+pub use selector::{SelectorArgs, SelectorError, try_selector};
 
 /// What the user asks the program to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub enum Invocation {
     Inspect(InspectArgs),
     /// Put a user into a users file, or take one out.
     Passwd(PasswdArgs),
+    /// Try a selector.
+    Selector(SelectorArgs),
 }
 
 /// Where the configuration comes from, and the options that the command line sets.
@@ -146,6 +150,11 @@ enum Command {
     /// At a terminal the password is asked for twice and not shown; otherwise it is the first line of standard input. The file
     /// is replaced as a whole and readable by its owner only. A broker reads it at its start.
     Passwd(PasswdArgs),
+    /// Try a message selector: prints true, false or unknown, or the fault with a caret under it (exit code 1)
+    ///
+    /// A subscriber with this selector gets the message only if it is true. The message has the given properties and
+    /// payload, and counts as not stored.
+    Selector(SelectorArgs),
 }
 
 impl From<Cli> for Invocation {
@@ -156,6 +165,7 @@ impl From<Cli> for Invocation {
             Some(Command::Backup(args)) => Self::Backup(args),
             Some(Command::Inspect(args)) => Self::Inspect(args),
             Some(Command::Passwd(args)) => Self::Passwd(args),
+            Some(Command::Selector(args)) => Self::Selector(args),
         }
     }
 }

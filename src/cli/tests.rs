@@ -200,3 +200,43 @@ fn backup_copies_the_configured_data_folder() {
     let said = run("async").expect("copied");
     assert!(said.contains(" bytes in "), "{said}");
 }
+
+#[test]
+fn a_selector_is_tried_on_a_message_from_the_command_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let payload = folder.path().join("payload");
+    std::fs::write(&payload, r#"{"temp":21.5}"#).expect("written");
+    let run = |text: &str| {
+        let args = SelectorArgs {
+            text: text.into(),
+            properties: vec![("region".into(), "eu".into()), ("a".into(), "b=c".into())],
+            payload: Some(payload.clone()),
+            topic: "x/y".into(),
+            qos: 1,
+            ..SelectorArgs::default()
+        };
+        try_selector(&args).map_err(|fault| fault.to_string())
+    };
+    assert_eq!(run("region = 'eu' AND payload.temp > 20").as_deref(), Ok("true\n"));
+    assert_eq!(run("a = 'b=c' AND topic = 'x/y' AND qos = 2").as_deref(), Ok("false\n"));
+    assert_eq!(run("gone = 1").as_deref(), Ok("unknown\n"));
+    assert_eq!(
+        run("region == 'eu'"),
+        Err("the selector is refused:\nregion == 'eu'\n       ^ at character 8: == is not known; write =".into())
+    );
+}
+
+#[test]
+fn selector_arguments_are_read() {
+    let args = SelectorArgs {
+        text: "-n = -1".into(),
+        properties: vec![("n".into(), "1".into()), ("empty".into(), String::new())],
+        topic: "topic".into(),
+        ..SelectorArgs::default()
+    };
+    let line = ["rewindmq", "selector", "-n = -1", "--property", "n=1", "-p", "empty="];
+    let cli = Cli::try_parse_from(line).expect("good arguments");
+    assert_eq!(Invocation::from(cli), Invocation::Selector(args));
+    let faulty = Cli::try_parse_from(["rewindmq", "selector", "a", "--property", "n"]);
+    assert_eq!(faulty.err().expect("no value").exit_code(), 2);
+}

@@ -1,16 +1,20 @@
-//! The hot way out: a PUBLISH to a subscriber straight from a message, its properties copied as they came.
+//! The hot way out: a PUBLISH to a subscriber straight from a message's parts, its properties copied as they came.
 
 use bytes::{BufMut, BytesMut};
 
 use super::properties::{PropertyId, put_variable, spans, variable_len};
 use super::{MAX_REMAINING_LENGTH, MAX_STRING_LENGTH};
-use crate::types::{Message, PacketId, QoS, Sequence, Timestamp, Version};
+use crate::types::{PacketId, QoS, Sequence, Timestamp, Version};
 
 /// One message on its way to one subscriber.
 #[derive(Clone, Copy, Debug)]
 pub struct Delivery<'a> {
-    /// The message.
-    pub message: &'a Message,
+    /// The topic it was published to.
+    pub topic: &'a [u8],
+    /// The publisher's properties as they stood on the wire, in order, without Topic Alias and Message Expiry Interval.
+    pub properties: &'a [u8],
+    /// The application's bytes.
+    pub payload: &'a [u8],
     /// DUP flag; not sent at QoS 0 [MQTT-3.3.1-2].
     pub dup: bool,
     /// QoS of this delivery.
@@ -82,7 +86,7 @@ pub fn encode_delivery(delivery: &Delivery<'_>, version: Version, out: &mut Byte
         put_variable(properties_len, out);
         put_properties(delivery, plan.hidden, out);
     }
-    out.extend_from_slice(delivery.message.payload());
+    out.extend_from_slice(delivery.payload);
     debug_assert_eq!(out.len(), end, "the plan says how long the packet is");
 }
 
@@ -100,18 +104,17 @@ struct Plan<'a> {
 impl<'a> Plan<'a> {
     #[inline]
     fn of(delivery: &Delivery<'a>, version: Version) -> Self {
-        let message = delivery.message;
         let topic = match version {
             Version::V5 if !delivery.send_topic => &[][..],
-            _ => message.topic_bytes(),
+            _ => delivery.topic,
         };
         let mut hidden = 0;
         let properties = version.has_properties().then(|| {
-            hidden = delivery.event.map_or(0, |_| hidden_len(message.properties()));
-            message.properties().len() - hidden + added_len(delivery)
+            hidden = delivery.event.map_or(0, |_| hidden_len(delivery.properties));
+            delivery.properties.len() - hidden + added_len(delivery)
         });
         let id_len = if delivery.packet_id.is_some() { 2 } else { 0 };
-        let body = 2 + topic.len() + id_len + message.payload().len();
+        let body = 2 + topic.len() + id_len + delivery.payload.len();
         Self {
             topic,
             properties,
@@ -180,7 +183,7 @@ fn put_properties(delivery: &Delivery<'_>, hidden: usize, out: &mut BytesMut) {
         out.put_u8(PropertyId::SubscriptionIdentifier as u8);
         put_variable(*id as usize, out);
     }
-    let raw = delivery.message.properties();
+    let raw = delivery.properties;
     if hidden == 0 {
         out.extend_from_slice(raw);
     } else {

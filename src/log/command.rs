@@ -64,7 +64,7 @@ impl Command {
                 Self::SaveCursor(record) => record.filter.len() + 8 * record.acked.len(),
                 Self::SavePlace(record) => record.size(),
                 Self::SaveWill(record) => record.message.size(),
-                Self::SaveSubscription(record) => record.filter.len(),
+                Self::SaveSubscription(record) => record.filter.len() + record.selector.as_ref().map_or(0, String::len),
                 _ => 0,
             }
     }
@@ -191,7 +191,7 @@ pub struct Committed<T> {
 /// Takes what the log has carried out.
 pub trait Sink<T>: Send {
     /// Called on the log's own tail thread, strictly in commit order, once per commit and after it is durable. It may
-    /// submit to the log, but must neither close nor drop it.
+    /// submit to the log, and may be the one that drops it.
     fn committed(&mut self, batch: Vec<Committed<T>>);
 }
 

@@ -146,15 +146,17 @@ impl<T: Send + 'static> Log<T> {
 }
 
 impl<T> Log<T> {
-    /// Carries out what was submitted, writes a checkpoint and ends the threads. Does nothing the second time. Must not
-    /// be called from the sink.
+    /// Carries out what was submitted, writes a checkpoint and ends the threads. Does nothing the second time. Called from
+    /// the sink, it does not wait for the sink's thread.
     pub fn close(&self) {
         self.order.end();
         let threads: Vec<_> = {
             let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
             threads.drain(..).collect()
         };
-        for thread in threads {
+        let own = thread::current().id();
+        // The sink may be the last that holds what owns the log: its own thread ends after this.
+        for thread in threads.into_iter().filter(|thread| thread.thread().id() != own) {
             // A panic of the thread has been reported by its panic message.
             let _ = thread.join();
         }

@@ -1,7 +1,7 @@
 //! Tests of the log's promises, one by one.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -457,4 +457,28 @@ fn a_reader_outlives_its_log() {
     let reader = bench.reader.clone();
     drop(bench);
     assert_eq!(read(&reader, &Filter::all(), Position(0)).len(), 1);
+}
+
+#[test]
+fn a_log_that_its_own_sink_lets_go_of_closes() {
+    let slot: Arc<Mutex<Option<Log<()>>>> = Arc::default();
+    let (dropped, told) = mpsc::channel();
+    let sink = {
+        let slot = slot.clone();
+        move |_: Vec<Committed<()>>| {
+            drop(slot.lock().unwrap().take());
+            dropped.send(()).unwrap();
+        }
+    };
+    let store = Arc::new(MemoryStore::new());
+    let (log, _) = Log::open(store.clone(), options(&clock()), Arc::new(()), Box::new(sink)).unwrap();
+    let command = append("a", "1");
+    let mut held = slot.lock().unwrap();
+    log.submit(vec![Submission { command, tag: () }]);
+    *held = Some(log);
+    drop(held);
+    // Disconnected instead, if the sink's thread had panicked.
+    told.recv().unwrap();
+    let bench = Bench::open(store, options(&clock())).unwrap();
+    assert_eq!(bench.reader.watermark(), Position(1));
 }

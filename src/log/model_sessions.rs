@@ -137,6 +137,7 @@ impl World {
             retain_as_published: self.rng.bool(),
             id: self.rng.bool().then_some(5),
             since: Position(self.model.last),
+            selector: self.rng.bool().then(|| "a = 1".into()),
         };
         session.subscriptions.push(record.clone());
         (vec![Command::SaveSubscription(Box::new(record))], Some(session))

@@ -43,6 +43,7 @@ fn subscription(id: u64, number: u32) -> SubscriptionRecord {
         retain_as_published: true,
         id: Some(number),
         since: Position(3),
+        selector: (number == 2).then(|| "a = 1".into()),
     }
 }
 

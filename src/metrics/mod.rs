@@ -81,6 +81,12 @@ pub struct Metrics {
     pub store_released_records: Counter,
     /// Events that retention removed before a cursor had passed them.
     pub retention_lost_events: Counter,
+    /// Times that a selector was asked about a message.
+    pub selector_evaluated: Counter,
+    /// Times that a message passed.
+    pub selector_passed: Counter,
+    /// Times that a message did not pass.
+    pub selector_skipped: Counter,
 }
 
 impl Metrics {
@@ -167,6 +173,18 @@ impl Metrics {
                 "rewindmq_retention_lost_events_total",
                 "Events that retention removed before a cursor had passed them.",
             ),
+            selector_evaluated: to.counter(
+                "rewindmq_selector_evaluated_total",
+                "Times that a distinct selector was asked about a message.",
+            ),
+            selector_passed: to.counter(
+                "rewindmq_selector_passed_total",
+                "Times that a message passed a distinct selector.",
+            ),
+            selector_skipped: to.counter(
+                "rewindmq_selector_skipped_total",
+                "Times that a message did not pass a distinct selector.",
+            ),
         };
         (metrics, to.page())
     }
@@ -231,6 +249,9 @@ mod tests {
             ("redeliveries_total", "counter"),
             ("retained_messages", "gauge"),
             ("retention_lost_events_total", "counter"),
+            ("selector_evaluated_total", "counter"),
+            ("selector_passed_total", "counter"),
+            ("selector_skipped_total", "counter"),
             ("sessions", "gauge"),
             ("sessions_expired_total", "counter"),
             ("start_time_seconds", "gauge"),

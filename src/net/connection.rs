@@ -1,99 +1,83 @@
 //! The life of one connection: CONNECT, then turns of read, handle, deliver, write; then its end.
 
-use std::cell::RefCell;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::{Instant, Sleep};
+use bytes::Buf;
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::spare;
-use crate::broker::{Authenticated, Broker, Cause, Client, Introduced, Introduction, Next, Pumped, Refused};
-use crate::codec::{self, Auth, ConnAck, Connect, DecodeLimits, Disconnect, Packet};
-use crate::metrics::RefusalReason;
+use super::admission::{Admitted, admit};
+use super::keep_alive::KeepAlive;
+use super::wire::Wire;
+use crate::broker::{Broker, Cause, Client, Next, Pumped};
+use crate::codec::{self, DecodeLimits, Disconnect, Packet, spare};
 use crate::session::Fault;
 use crate::types::{ReasonCode, Version};
 
 /// Serves one connection to its end.
-pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, peer: SocketAddr, broker: Arc<Broker>) {
-    // Boxed: what the beginning needs is given back before the connection's long and mostly idle life.
-    let begun = Box::pin(begin(stream, peer, broker)).await;
-    if let Some((connection, client, keep_alive_secs)) = begun {
-        connection.run(client, keep_alive_secs).await;
-    }
+pub fn serve<S>(stream: S, peer: SocketAddr, broker: Arc<Broker>) -> impl Future<Output = ()> + Send
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    serve_opened(move || Some(stream), peer, broker)
 }
 
-/// Waits for CONNECT and lets the client in, or refuses it.
-async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: S,
+/// The same for a stream that the connection's own task opens, which says itself why if it cannot.
+pub(super) fn serve_opened<S>(
+    open: impl FnOnce() -> Option<S> + Send + 'static,
     peer: SocketAddr,
     broker: Arc<Broker>,
-) -> Option<(Connection<S>, Box<Client>, u16)> {
-    let limits = DecodeLimits {
-        max_packet_size: broker.config().session.max_packet_size,
-    };
-    let mut connection = Connection {
-        stream,
-        input: BytesMut::new(),
-        peer,
-        broker,
-        limits,
-    };
-    let timeout = connection.broker.config().session.connect_timeout;
-    let refusal = match tokio::time::timeout(timeout, connection.introduction()).await {
-        Ok(Ok((connect, authenticated))) => {
-            let version = connect.version;
-            let keep_alive_secs = connection.broker.keep_alive_secs(&connect);
-            match connection.broker.connect(connect, authenticated).await {
-                Ok(client) => return Some((connection, client, keep_alive_secs)),
-                Err(refused) => Refusal::answered(refused, version),
-            }
-        }
-        Ok(Err(refusal)) => refusal,
-        Err(_) => Refusal::silent(
-            RefusalReason::Timeout,
-            "no CONNECT, or no end of its authentication, in time",
-        ),
-    };
-    connection.refuse(refusal).await;
-    None
+) -> impl Future<Output = ()> + Send
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let begin = async move { begin(Wire::new(open()?, peer), broker).await };
+    Serving::Beginning(Box::pin(begin))
 }
 
-struct Connection<S> {
-    stream: S,
-    input: BytesMut,
-    peer: SocketAddr,
-    broker: Arc<Broker>,
-    limits: DecodeLimits,
+async fn begin<S: AsyncRead + AsyncWrite + Unpin>(mut wire: Wire<S>, broker: Arc<Broker>) -> Option<Running<S>> {
+    let admitted = admit(&mut wire, &broker).await?;
+    Some(Running::new(wire, broker, admitted))
 }
 
-/// Why a connection is closed before its client is let in.
-struct Refusal {
-    answer: Option<(Box<ConnAck>, Version)>,
-    reason: RefusalReason,
-    what: String,
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// What the beginning and the end need is boxed: the connection's long and mostly idle life between them takes no room
+/// for it.
+enum Serving<S> {
+    Beginning(Boxed<Option<Running<S>>>),
+    Running(Running<S>),
+    Ending(Boxed<()>),
+    Over,
 }
 
-impl Refusal {
-    fn silent(reason: RefusalReason, what: &str) -> Self {
-        Self {
-            answer: None,
-            reason,
-            what: what.to_owned(),
-        }
-    }
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Future for Serving<S> {
+    type Output = ();
 
-    fn answered(refused: Refused, version: Version) -> Self {
-        let what = refused.connack.reason_string.clone().unwrap_or_default();
-        Self {
-            answer: Some((refused.connack, version)),
-            reason: refused.reason,
-            what,
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let next = match &mut *self {
+                Self::Beginning(begin) => match ready!(begin.as_mut().poll(cx)) {
+                    Some(running) => Self::Running(running),
+                    None => Self::Over,
+                },
+                Self::Running(running) => {
+                    let end = ready!(running.poll(cx));
+                    match std::mem::replace(&mut *self, Self::Over) {
+                        Self::Running(running) => Self::Ending(Box::pin(running.end(end))),
+                        _ => Self::Over,
+                    }
+                }
+                Self::Ending(end) => {
+                    ready!(end.as_mut().poll(cx));
+                    Self::Over
+                }
+                Self::Over => return Poll::Ready(()),
+            };
+            *self = next;
         }
     }
 }
@@ -102,13 +86,17 @@ impl Refusal {
 /// its identifier is never left locked.
 struct Held {
     broker: Arc<Broker>,
-    client: Option<(Box<Client>, Cause)>,
+    client: Option<Box<Client>>,
+    /// What the client said; nothing if the connection was lost.
+    said: Option<Box<Disconnect>>,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if let Some((client, cause)) = self.client.take() {
-            self.broker.disconnect(client, cause);
+        if let Some(client) = self.client.take() {
+            let said = self.said.take();
+            self.broker
+                .disconnect(client, said.map_or(Cause::Lost, |said| Cause::Client(*said)));
         }
     }
 }
@@ -130,375 +118,249 @@ enum Event {
 /// How a connection ends.
 enum End {
     /// As the client wished.
-    Client(Cause),
+    Client(Box<Disconnect>),
     /// The connection broke.
     Lost,
     /// The broker ends it.
     Fault(Fault),
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    /// Reads CONNECT, and goes through the exchange that it asks for.
-    async fn introduction(&mut self) -> Result<(Connect, Option<Authenticated>), Refusal> {
-        let connect = self.read_connect().await?;
-        let version = connect.version;
-        let refused = |refused: Box<Refused>| Refusal::answered(*refused, version);
-        let broker = self.broker.clone();
-        let begun = broker.introduce(&connect, broker.clock().now()).map_err(refused)?;
-        let Some((mut introduction, mut answer)) = begun else {
-            return Ok((connect, None));
+/// A connection whose client was let in.
+struct Running<S> {
+    wire: Wire<S>,
+    held: Held,
+    keep_alive: KeepAlive,
+    /// Waits for room in the log: while it is behind, publishers are not read from.
+    room: Option<Boxed<()>>,
+    phase: Phase,
+}
+
+/// Where a connection is in its turn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// There is something to do.
+    Work,
+    /// Something has to happen first.
+    Wait,
+    /// There is more to do, but others on this worker get their turn first.
+    Yield,
+    /// They have had it.
+    Yielded,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
+    fn new(wire: Wire<S>, broker: Arc<Broker>, admitted: Admitted) -> Self {
+        let client = &admitted.client;
+        tracing::info!(client = %client.client_id(), peer = %wire.peer, version = ?client.version(), "connected");
+        Self {
+            wire,
+            held: Held {
+                broker,
+                client: Some(admitted.client),
+                said: None,
+            },
+            keep_alive: KeepAlive::new(admitted.keep_alive_secs),
+            room: None,
+            phase: Phase::Work,
+        }
+    }
+
+    /// Turns until the end.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        let Self {
+            wire,
+            held,
+            keep_alive,
+            room,
+            phase,
+        } = self;
+        let Held {
+            broker,
+            client: Some(client),
+            ..
+        } = held
+        else {
+            return Poll::Ready(End::Lost);
         };
         loop {
-            self.send_auth(*answer, &connect).await?;
-            match self.next_step(&mut introduction, version).await? {
-                Introduced::Continue(next) => answer = next,
-                Introduced::Done(authenticated) => return Ok((connect, Some(authenticated))),
+            if *phase == Phase::Work {
+                let pumped = match turn(wire, broker, client) {
+                    Ok(pumped) => pumped,
+                    Err(end) => return Poll::Ready(end),
+                };
+                let is_behind = !broker.log().has_room();
+                *room = is_behind.then(|| wait_for_room(broker.clone()));
+                *phase = if pumped == Pumped::More {
+                    Phase::Yield
+                } else {
+                    Phase::Wait
+                };
             }
-        }
-    }
-
-    async fn send_auth(&mut self, auth: Auth, connect: &Connect) -> Result<(), Refusal> {
-        let mut out = BytesMut::new();
-        let largest = connect.maximum_packet_size.unwrap_or(u32::MAX) as usize;
-        let encoded = codec::encode(&Packet::Auth(auth), connect.version, &mut out);
-        if encoded.is_err() || out.len() > largest {
-            // [MQTT-3.1.2-24]
-            let what = "the authentication does not fit into the client's Maximum Packet Size";
-            return Err(Refusal::silent(RefusalReason::Authentication, what));
-        }
-        let lost = |_| Refusal::silent(RefusalReason::Lost, "lost during the authentication");
-        self.stream.write_all(&out).await.map_err(lost)
-    }
-
-    /// Waits for what the client answers.
-    async fn next_step(&mut self, introduction: &mut Introduction, version: Version) -> Result<Introduced, Refusal> {
-        loop {
-            if let Some(step) = self.step(introduction, version)? {
-                return Ok(step);
-            }
-            let read = poll_fn(|cx| poll_read(&mut self.stream, &mut self.input, cx)).await;
-            if read == 0 {
-                return Err(Refusal::silent(RefusalReason::Lost, "closed during the authentication"));
-            }
-        }
-    }
-
-    fn step(&mut self, introduction: &mut Introduction, version: Version) -> Result<Option<Introduced>, Refusal> {
-        let (step, len) = match codec::decode(&self.input, Some(version), &self.limits) {
-            Ok(None) => return Ok(None),
-            Ok(Some((Packet::Disconnect(_), _))) => {
-                let what = "the client gave up during the authentication";
-                return Err(Refusal::silent(RefusalReason::Lost, what));
-            }
-            Ok(Some((packet, len))) => {
-                let step = self.broker.go_on(introduction, packet, self.broker.clock().now());
-                (step.map_err(|refused| Refusal::answered(*refused, version))?, len)
-            }
-            Err(fault) => return Err(refuse_connect(&fault)),
-        };
-        self.input.advance(len);
-        Ok(Some(step))
-    }
-
-    async fn read_connect(&mut self) -> Result<Connect, Refusal> {
-        loop {
-            match codec::decode(&self.input, None, &self.limits) {
-                Ok(Some((Packet::Connect(connect), len))) => {
-                    self.input.advance(len);
-                    return Ok(*connect);
-                }
-                // [MQTT-3.1.0-1]
-                Ok(Some(_)) => {
-                    return Err(Refusal::silent(
-                        RefusalReason::Protocol,
-                        "the first packet is no CONNECT",
-                    ));
-                }
-                Ok(None) => {}
-                Err(fault) => return Err(refuse_connect(&fault)),
-            }
-            let read = poll_fn(|cx| poll_read(&mut self.stream, &mut self.input, cx)).await;
-            if read == 0 {
-                return Err(Refusal::silent(RefusalReason::Lost, "closed before CONNECT"));
-            }
-        }
-    }
-
-    /// Answers, where the protocol has an answer, and closes.
-    async fn refuse(mut self, refusal: Refusal) {
-        self.broker
-            .metrics()
-            .connections_refused
-            .of(refusal.reason)
-            .increment(1);
-        tracing::info!(peer = %self.peer, reason = %refusal.what, "connection refused");
-        let Some((connack, version)) = refusal.answer else {
-            return;
-        };
-        let mut out = BytesMut::new();
-        if codec::encode(&Packet::ConnAck(connack), version, &mut out).is_ok() {
-            self.write_last(&out).await;
-        }
-    }
-
-    async fn run(mut self, client: Box<Client>, keep_alive_secs: u16) {
-        let name = client.client_id().to_owned();
-        tracing::info!(client = %name, peer = %self.peer, version = ?client.version(), "connected");
-        let mut held = Held {
-            broker: self.broker.clone(),
-            client: Some((client, Cause::Lost)),
-        };
-        let Some((client, cause)) = &mut held.client else {
-            return;
-        };
-        match self.turns(client, keep_alive_secs).await {
-            End::Client(said) => {
-                tracing::info!(client = %name, peer = %self.peer, "disconnected");
-                *cause = said;
-            }
-            End::Lost => tracing::info!(client = %name, peer = %self.peer, "connection lost"),
-            End::Fault(fault) => {
-                tracing::info!(client = %name, peer = %self.peer, reason = %fault, "connection ended");
-                self.say_goodbye(client, &fault).await;
-            }
-        }
-    }
-
-    async fn turns(&mut self, client: &mut Client, keep_alive_secs: u16) -> End {
-        let mut keep_alive = KeepAlive::new(keep_alive_secs);
-        loop {
-            if client.output().is_empty() {
-                spare::borrow(client.output());
-            }
-            match self.handle_input(client) {
-                Ok(None) => {}
-                Ok(Some(end)) => return end,
-                Err(fault) => return End::Fault(fault),
-            }
-            self.broker.end_turn(client);
-            let now = self.broker.clock().now();
-            let pumped = match self.broker.pump(client, now) {
-                Ok(pumped) => pumped,
-                Err(fault) => return End::Fault(fault),
-            };
-            self.broker.end_turn(client);
-            match self.wait(client, pumped, &mut keep_alive).await {
+            let event = ready!(poll_event(wire, client, keep_alive, room, phase, cx));
+            *phase = Phase::Work;
+            match event {
                 Event::Read(bytes) => {
-                    self.broker.metrics().bytes_received.increment(bytes as u64);
+                    broker.metrics().bytes_received.increment(bytes as u64);
                     keep_alive.packet_came();
                 }
-                Event::Closed => return End::Lost,
+                Event::Closed => return Poll::Ready(End::Lost),
                 Event::Wrote(bytes) => {
                     if !client.takes_input() {
                         // Its packets wait because it was slow to read; that it reads shows that it lives.
                         keep_alive.packet_came();
                     }
-                    self.broker.wrote(client, bytes);
+                    if client.output().is_empty() {
+                        spare::give_back(std::mem::take(client.output()));
+                    }
+                    broker.wrote(client, bytes);
                 }
                 Event::Woken => {}
-                Event::KeepAlive => {
-                    // [MQTT-3.1.2-22]
-                    return End::Fault(Fault::new(
-                        ReasonCode::KeepAliveTimeout,
-                        "nothing came for 1.5 times the keep-alive",
-                    ));
-                }
+                // [MQTT-3.1.2-22]
+                Event::KeepAlive => return Poll::Ready(End::Fault(silent())),
             }
         }
-    }
-
-    /// Handles every packet that is there in full.
-    fn handle_input(&mut self, client: &mut Client) -> Result<Option<End>, Fault> {
-        let now = self.broker.clock().now();
-        let input = std::mem::take(&mut self.input);
-        let (mut used, mut packets) = (0, 0);
-        while client.takes_input() {
-            let decoded = codec::decode(&input[used..], Some(client.version()), &self.limits);
-            let Some((packet, len)) = decoded.map_err(|fault| self.protocol_fault(&fault))? else {
-                break;
-            };
-            used += len;
-            packets += 1;
-            if let Next::End(cause) = self.broker.handle_packet(client, packet, now)? {
-                self.broker.end_turn(client);
-                return Ok(Some(End::Client(cause)));
-            }
-        }
-        self.broker.metrics().packets_received.increment(packets);
-        if used < input.len() {
-            self.input = input;
-            self.input.advance(used);
-        }
-        Ok(None)
-    }
-
-    fn protocol_fault(&self, fault: &codec::DecodeError) -> Fault {
-        self.broker.metrics().protocol_errors.increment(1);
-        Fault {
-            reason: fault.reason,
-            what: fault.to_string().into(),
-        }
-    }
-
-    async fn wait(&mut self, client: &mut Client, pumped: Pumped, keep_alive: &mut KeepAlive) -> Event {
-        let broker = self.broker.clone();
-        let outbox = client.outbox().clone();
-        let mut woken = pin!(outbox.woken());
-        // While the log is behind, publishers are not read from.
-        let has_room = broker.log().has_room();
-        let mut room = pin!(broker.log().room());
-        let may_read = has_room && client.takes_input();
-        let mut yielded = false;
-        poll_fn(|cx| {
-            if !client.output().is_empty() {
-                match Pin::new(&mut self.stream).poll_write(cx, client.output()) {
-                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::Closed),
-                    Poll::Ready(Ok(n)) => {
-                        client.output().advance(n);
-                        return Poll::Ready(Event::Wrote(n));
-                    }
-                    Poll::Pending => {}
-                }
-            }
-            if may_read {
-                match poll_read(&mut self.stream, &mut self.input, cx) {
-                    Poll::Ready(0) => return Poll::Ready(Event::Closed),
-                    Poll::Ready(bytes) => return Poll::Ready(Event::Read(bytes)),
-                    Poll::Pending => {}
-                }
-            }
-            if woken.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Event::Woken);
-            }
-            if !has_room && room.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Event::Woken);
-            }
-            // While the log is behind, the broker is the one that keeps the client waiting.
-            if has_room && !client.awaits_commits() && keep_alive.poll(cx).is_ready() {
-                return Poll::Ready(Event::KeepAlive);
-            }
-            if pumped == Pumped::More {
-                if yielded {
-                    return Poll::Ready(Event::Woken);
-                }
-                // Others on this worker get their turn first.
-                yielded = true;
-                cx.waker().wake_by_ref();
-            } else if client.output().is_empty() {
-                spare::give_back(std::mem::take(client.output()));
-            }
-            Poll::Pending
-        })
-        .await
     }
 
     /// Tells a client of MQTT 5 why its connection ends, after what was written for it already.
-    async fn say_goodbye(&mut self, client: &mut Client, fault: &Fault) {
+    async fn end(mut self, end: End) {
+        let Some(client) = &mut self.held.client else { return };
+        let (name, peer) = (client.client_id(), self.wire.peer);
+        let fault = match end {
+            End::Client(said) => {
+                tracing::info!(client = %name, %peer, "disconnected");
+                self.held.said = Some(said);
+                return;
+            }
+            End::Lost => {
+                tracing::info!(client = %name, %peer, "connection lost");
+                return;
+            }
+            End::Fault(fault) => fault,
+        };
+        tracing::info!(client = %name, %peer, reason = %fault, "connection ended");
         if client.version() == Version::V5 {
             let mut disconnect = Disconnect::new(fault.reason);
             disconnect.reason_string = Some(fault.what.to_string());
             client.write(Packet::Disconnect(disconnect));
         }
         let out = std::mem::take(client.output());
-        self.write_last(&out).await;
+        self.wire.write_last(&out).await;
     }
+}
 
-    /// Writes what goes out before closing; a client that does not read is not waited for.
-    async fn write_last(&mut self, out: &[u8]) {
-        let write = async {
-            self.stream.write_all(out).await?;
-            self.stream.shutdown().await
+/// Handles what came, hands over what that brings to others, and gathers what goes out.
+fn turn<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    broker: &Broker,
+    client: &mut Client,
+) -> Result<Pumped, End> {
+    if client.output().is_empty() {
+        spare::borrow(client.output());
+    }
+    handle_input(wire, broker, client)?;
+    broker.end_turn(client);
+    let now = broker.clock().now();
+    let pumped = broker.pump(client, now).map_err(End::Fault)?;
+    broker.end_turn(client);
+    Ok(pumped)
+}
+
+/// Handles every packet that is there in full.
+fn handle_input<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    broker: &Broker,
+    client: &mut Client,
+) -> Result<(), End> {
+    if wire.input.is_empty() {
+        return Ok(());
+    }
+    let limits = DecodeLimits {
+        max_packet_size: broker.config().session.max_packet_size,
+    };
+    let now = broker.clock().now();
+    let input = std::mem::take(&mut wire.input);
+    let (mut used, mut packets) = (0, 0);
+    while client.takes_input() {
+        let decoded = codec::decode(&input[used..], Some(client.version()), &limits);
+        let Some((packet, len)) = decoded.map_err(|fault| protocol_fault(broker, &fault))? else {
+            break;
         };
-        match tokio::time::timeout(GOODBYE_TIMEOUT, write).await {
-            Ok(Ok(())) => {}
-            Ok(Err(fault)) => tracing::debug!(peer = %self.peer, %fault, "the last packet could not be written"),
-            Err(_) => tracing::debug!(peer = %self.peer, "the client did not read the last packet"),
+        let bytes = &input[used..used + len];
+        used += len;
+        packets += 1;
+        let next = broker.handle_packet(client, packet, bytes, now).map_err(End::Fault)?;
+        if let Next::End(said) = next {
+            broker.end_turn(client);
+            return Err(End::Client(said));
         }
     }
+    broker.metrics().packets_received.increment(packets);
+    wire.leave(input, used);
+    Ok(())
 }
 
-/// When the client must have sent something. The timer is set anew only when it runs out.
-struct KeepAlive {
-    allowed: Duration,
-    last_packet: Instant,
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl KeepAlive {
-    fn new(secs: u16) -> Self {
-        let allowed = Duration::from_millis(u64::from(secs) * 1500);
-        let last_packet = Instant::now();
-        let timer = (secs > 0).then(|| Box::pin(tokio::time::sleep_until(last_packet + allowed)));
-        Self {
-            allowed,
-            last_packet,
-            timer,
-        }
-    }
-
-    fn packet_came(&mut self) {
-        if self.timer.is_some() {
-            self.last_packet = Instant::now();
-        }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(timer) = &mut self.timer else {
-            return Poll::Pending;
-        };
-        while timer.as_mut().poll(cx).is_ready() {
-            let deadline = self.last_packet + self.allowed;
-            if deadline <= Instant::now() {
-                return Poll::Ready(());
-            }
-            timer.as_mut().reset(deadline);
-        }
-        Poll::Pending
-    }
-}
-
-/// Reads what is there, through the worker's own buffer, so that an idle connection holds none. 0: closed.
-fn poll_read<S: AsyncRead + Unpin>(stream: &mut S, input: &mut BytesMut, cx: &mut Context<'_>) -> Poll<usize> {
-    SCRATCH.with_borrow_mut(|scratch| {
-        let mut buffer = ReadBuf::new(scratch);
-        match Pin::new(stream).poll_read(cx, &mut buffer) {
-            Poll::Ready(Ok(())) => {
-                input.extend_from_slice(buffer.filled());
-                Poll::Ready(buffer.filled().len())
-            }
-            Poll::Ready(Err(_)) => Poll::Ready(0),
-            Poll::Pending => Poll::Pending,
-        }
+fn protocol_fault(broker: &Broker, fault: &codec::DecodeError) -> End {
+    broker.metrics().protocol_errors.increment(1);
+    End::Fault(Fault {
+        reason: fault.reason,
+        what: fault.to_string().into(),
     })
 }
 
-/// The answer to a CONNECT that is none, where one is due (section 3.1.4).
-fn refuse_connect(fault: &codec::DecodeError) -> Refusal {
-    let reason = match fault.reason {
-        ReasonCode::UnsupportedProtocolVersion => RefusalReason::Version,
-        ReasonCode::ClientIdentifierNotValid => RefusalReason::ClientId,
-        _ => RefusalReason::Protocol,
-    };
-    let answer = fault.version.map(|version| {
-        let mut connack = ConnAck::new(fault.reason);
-        if reason != RefusalReason::Version {
-            // Who speaks another version may not know properties.
-            connack.reason_string = Some(fault.to_string());
+fn poll_event<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    client: &mut Client,
+    keep_alive: &mut KeepAlive,
+    room: &mut Option<Boxed<()>>,
+    phase: &mut Phase,
+    cx: &mut Context<'_>,
+) -> Poll<Event> {
+    if !client.output().is_empty() {
+        match Pin::new(&mut wire.stream).poll_write(cx, client.output()) {
+            Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::Closed),
+            Poll::Ready(Ok(n)) => {
+                client.output().advance(n);
+                return Poll::Ready(Event::Wrote(n));
+            }
+            Poll::Pending => {}
         }
-        (Box::new(connack), version)
-    });
-    Refusal {
-        answer,
-        reason,
-        what: fault.to_string(),
     }
+    if room.is_none() && client.takes_input() {
+        match wire.poll_read(cx) {
+            Poll::Ready(0) => return Poll::Ready(Event::Closed),
+            Poll::Ready(bytes) => return Poll::Ready(Event::Read(bytes)),
+            Poll::Pending => {}
+        }
+    }
+    let has_room = room.as_mut().is_some_and(|room| room.as_mut().poll(cx).is_ready());
+    if has_room || client.outbox().poll_woken(cx).is_ready() {
+        return Poll::Ready(Event::Woken);
+    }
+    // While the log is behind, the broker is the one that keeps the client waiting.
+    if room.is_none() && !client.awaits_commits() && keep_alive.poll(cx).is_ready() {
+        return Poll::Ready(Event::KeepAlive);
+    }
+    match phase {
+        Phase::Yielded => return Poll::Ready(Event::Woken),
+        Phase::Yield => {
+            *phase = Phase::Yielded;
+            cx.waker().wake_by_ref();
+        }
+        Phase::Work | Phase::Wait if client.output().is_empty() => {
+            spare::give_back(std::mem::take(client.output()));
+        }
+        Phase::Work | Phase::Wait => {}
+    }
+    Poll::Pending
 }
 
-thread_local! {
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
+fn wait_for_room(broker: Arc<Broker>) -> Boxed<()> {
+    Box::pin(async move { broker.log().room().await })
 }
 
-/// What one read takes at most.
-const READ_BYTES: usize = 64 << 10;
-/// How long the last packet may take to be written.
-const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+fn silent() -> Fault {
+    Fault::new(
+        ReasonCode::KeepAliveTimeout,
+        "nothing came for 1.5 times the keep-alive",
+    )
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 
-use super::connection;
+use super::connection::serve_opened;
 use crate::broker::Broker;
 use crate::config::Address;
 
@@ -66,7 +66,7 @@ impl Listener {
         for worker in workers.iter().cycle() {
             let (stream, peer) = self.next_connection().await;
             let broker = broker.clone();
-            worker.spawn(async move { serve(stream, peer, broker).await });
+            worker.spawn(serve_opened(move || open(stream, peer), peer, broker));
         }
     }
 
@@ -89,20 +89,16 @@ impl Listener {
     }
 }
 
-async fn serve(stream: std::net::TcpStream, peer: SocketAddr, broker: Arc<Broker>) {
-    // The socket is registered with the worker's own reactor.
-    let stream = match TcpStream::from_std(stream) {
-        Ok(stream) => stream,
-        Err(fault) => {
-            tracing::warn!(%peer, %fault, "a connection could not be taken over");
-            return;
-        }
-    };
+/// Registers the socket with the reactor of the worker that this runs on.
+fn open(stream: std::net::TcpStream, peer: SocketAddr) -> Option<TcpStream> {
+    let stream = TcpStream::from_std(stream)
+        .inspect_err(|fault| tracing::warn!(%peer, %fault, "a connection could not be taken over"))
+        .ok()?;
     // Output is gathered before it is written; waiting for more would only delay it.
     if let Err(fault) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %fault, "TCP_NODELAY could not be set");
     }
-    connection::serve(stream, peer, broker).await;
+    Some(stream)
 }
 
 /// How long accepting pauses after it failed.

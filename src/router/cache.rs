@@ -126,4 +126,4 @@ const MAX_NUMBERS: usize = 1 << 20;
 /// About as many bytes of topics and targets are kept per worker.
 const MAX_WEIGHT: usize = 16 << 20;
 /// About what one target takes, bytes.
-const TARGET_WEIGHT: usize = 48;
+const TARGET_WEIGHT: usize = 96;

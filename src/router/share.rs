@@ -1,8 +1,9 @@
 //! Live groups: `$share/<group>/<filter>` without a start option. Each message goes to one member.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cursor::{Candidate, SharedCursor, Strategy, choose_live};
+use crate::selector::Selector;
 use crate::types::Position;
 
 /// The members of one group at one filter.
@@ -15,6 +16,8 @@ pub struct ShareGroup<M> {
 #[derive(Debug)]
 struct Inner<M> {
     members: Vec<M>,
+    /// Which messages the group wants; all without one.
+    selector: Option<Arc<Selector>>,
     cursor: SharedCursor,
     /// Where the last message was that the log has.
     seen: Position,
@@ -28,6 +31,7 @@ impl<M: Candidate + Clone> ShareGroup<M> {
             strategy,
             inner: Mutex::new(Inner {
                 members: Vec::new(),
+                selector: None,
                 cursor: SharedCursor::default(),
                 seen: since,
                 ended: false,
@@ -42,6 +46,17 @@ impl<M: Candidate + Clone> ShareGroup<M> {
             .unwrap_or_else(PoisonError::into_inner)
             .members
             .clone()
+    }
+
+    /// Which messages the group wants; all without one.
+    pub fn selector(&self) -> Option<Arc<Selector>> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.selector.clone()
+    }
+
+    /// Says which messages the group wants; routes that are made already do not know.
+    pub fn set_selector(&self, selector: Option<Arc<Selector>>) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).selector = selector;
     }
 
     /// Adds a member, or replaces it. Returns whether it is new.

@@ -2,10 +2,11 @@
 //! outcome of its message is known, and in the order of the PUBLISH packets [MQTT-4.6.0-2], [MQTT-4.6.0-3].
 
 use std::collections::VecDeque;
+use std::sync::LazyLock;
 
 use ahash::AHashMap;
 
-use crate::types::{PacketId, QoS, ReasonCode, Sequence};
+use crate::types::{HasEmpty, PacketId, QoS, ReasonCode, Sequence};
 
 /// Names one PUBLISH whose outcome is awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -98,10 +99,22 @@ pub(super) struct Inbound {
     unacknowledged_qos1: usize,
 }
 
+impl HasEmpty for Inbound {
+    fn empty() -> &'static Self {
+        static EMPTY: LazyLock<Inbound> = LazyLock::new(Inbound::default);
+        &EMPTY
+    }
+}
+
 impl Inbound {
     /// How many QoS 1 and 2 messages count against the server's Receive Maximum.
     pub fn unacknowledged(&self) -> usize {
         self.unacknowledged_qos1 + self.received.len()
+    }
+
+    /// Whether nothing waits for its outcome, for PUBREL, or for the disk.
+    pub fn is_idle(&self) -> bool {
+        self.acks.is_empty() && self.received.is_empty()
     }
 
     /// Whether a QoS 2 message holds this packet identifier.

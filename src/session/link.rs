@@ -50,6 +50,12 @@ pub(super) struct Link {
     pub options: LinkOptions,
     /// How many more QoS 1 and 2 messages may be sent now (section 4.9).
     pub send_quota: u16,
+    /// Few clients use any.
+    aliases: Option<Box<Aliases>>,
+}
+
+#[derive(Debug, Default)]
+struct Aliases {
     incoming: AHashMap<u16, Arc<str>>,
     outgoing: AHashMap<Arc<str>, u16>,
 }
@@ -66,8 +72,7 @@ impl Link {
         Self {
             options,
             send_quota: options.client_receive_maximum,
-            incoming: AHashMap::new(),
-            outgoing: AHashMap::new(),
+            aliases: None,
         }
     }
 
@@ -82,14 +87,14 @@ impl Link {
         }
         if topic.is_empty() {
             // An alias that was never set is a protocol error (section 3.3.2.3.4).
-            return self
-                .incoming
-                .get(&alias)
+            let known = self.aliases.as_ref().and_then(|aliases| aliases.incoming.get(&alias));
+            return known
                 .cloned()
                 .ok_or(Fault::protocol("topic alias was never given a topic"));
         }
         let topic: Arc<str> = topic.into();
-        self.incoming.insert(alias, topic.clone());
+        let aliases = self.aliases.get_or_insert_default();
+        aliases.incoming.insert(alias, topic.clone());
         Ok(topic)
     }
 
@@ -104,13 +109,14 @@ impl Link {
                 send_topic: true,
             };
         }
-        if let Some(&alias) = self.outgoing.get(topic) {
+        let outgoing = self.aliases.as_ref().map(|aliases| &aliases.outgoing);
+        if let Some(&alias) = outgoing.and_then(|outgoing| outgoing.get(topic)) {
             return OutgoingTopic {
                 alias: Some(alias),
                 send_topic: false,
             };
         }
-        let used = u16::try_from(self.outgoing.len()).unwrap_or(u16::MAX);
+        let used = u16::try_from(outgoing.map_or(0, |outgoing| outgoing.len())).unwrap_or(u16::MAX);
         OutgoingTopic {
             alias: (used < maximum).then_some(used + 1),
             send_topic: true,
@@ -120,7 +126,8 @@ impl Link {
     /// From now on `topic` goes out as its alias alone.
     pub fn remember_alias(&mut self, topic: &str, outgoing: OutgoingTopic) {
         if let (Some(alias), true) = (outgoing.alias, outgoing.send_topic) {
-            self.outgoing.insert(topic.into(), alias);
+            let aliases = self.aliases.get_or_insert_default();
+            aliases.outgoing.insert(topic.into(), alias);
         }
     }
 

@@ -6,8 +6,10 @@ mod fault;
 mod inbound;
 mod link;
 mod outbound;
+mod packet_ids;
 mod place;
 mod receive;
+mod run;
 mod send;
 #[cfg(test)]
 mod tests;
@@ -15,7 +17,7 @@ mod tests;
 use bytes::BytesMut;
 
 use crate::codec::{self, Packet};
-use crate::types::{ClientId, PacketId, Position, Timestamp, Version};
+use crate::types::{ClientId, PacketId, Position, Rare, Timestamp, Version};
 pub use delivery::{Delivery, EventPlace, Source, SubscriptionIds, SubscriptionKey};
 pub use fault::Fault;
 use inbound::Inbound;
@@ -26,15 +28,16 @@ use outbound::Outbound;
 pub use place::InFlightPlace;
 use place::Saving;
 pub use receive::{Action, Incoming, IncomingTopic};
+pub use run::RunSent;
 pub use send::{DropReason, Sent};
 
 /// One client's session: what MQTT says outlives a connection, and the connection's own state while there is one.
 #[derive(Debug)]
 pub struct Session {
     client_id: ClientId,
-    link: Box<Link>,
-    inbound: Inbound,
-    outbound: Outbound,
+    link: Link,
+    inbound: Rare<Inbound>,
+    outbound: Rare<Outbound>,
     /// For a durable session, whose packet identifiers in flight are on disk.
     saving: Option<Box<Saving>>,
     out: BytesMut,
@@ -46,9 +49,9 @@ impl Session {
     pub fn new(client_id: ClientId, options: LinkOptions) -> Self {
         Self {
             client_id,
-            link: Box::new(Link::new(options)),
-            inbound: Inbound::default(),
-            outbound: Outbound::default(),
+            link: Link::new(options),
+            inbound: Rare::default(),
+            outbound: Rare::default(),
             saving: None,
             out: BytesMut::new(),
             packets_written: 0,
@@ -77,19 +80,30 @@ impl Session {
 
     /// A new connection continues the session: quotas and aliases start anew, what is in flight is to be resent.
     pub fn resume(&mut self, options: LinkOptions) {
-        *self.link = Link::new(options);
+        self.link = Link::new(options);
         self.out.clear();
-        self.inbound.connection_lost();
-        self.outbound.plan_resend();
+        self.forget_pending_acks();
+        if let Some(outbound) = self.outbound.used() {
+            outbound.plan_resend();
+        }
     }
 
     /// The connection is gone. Messages of groups are forgotten: other members get them.
     pub fn connection_lost(&mut self) {
         self.out = BytesMut::new();
-        self.inbound.connection_lost();
-        self.outbound.forget(|source| matches!(source, Source::Group(..)));
+        self.forget_pending_acks();
+        if let Some(outbound) = self.outbound.used() {
+            outbound.forget_passing();
+            outbound.forget(|source| matches!(source, Source::Group(..)));
+        }
         if let Some(saving) = &mut self.saving {
             saving.connection_lost();
+        }
+    }
+
+    fn forget_pending_acks(&mut self) {
+        if let Some(inbound) = self.inbound.used() {
+            inbound.connection_lost();
         }
     }
 
@@ -187,6 +201,11 @@ impl Session {
     /// Writes a packet; leaves out reason strings and user properties where the client did not want them
     /// [MQTT-3.1.2-29] or where they would make the packet too large for it [MQTT-3.1.2-24].
     pub fn write(&mut self, packet: Packet<'_>) {
+        self.try_write(packet);
+    }
+
+    /// As [`Session::write`]; returns whether the packet fits the client, without which nothing is written.
+    pub fn try_write(&mut self, packet: Packet<'_>) -> bool {
         self.packets_written += 1;
         let options = &self.link.options;
         let start = self.out.len();
@@ -199,7 +218,7 @@ impl Session {
         let fits = codec::encode(&packet, options.version, &mut self.out).is_ok()
             && self.out.len() - start <= options.client_maximum_packet_size as usize;
         if fits {
-            return;
+            return true;
         }
         self.out.truncate(start);
         let smaller = send::without_diagnostics(packet);
@@ -208,5 +227,6 @@ impl Session {
         if !fits {
             self.out.truncate(start);
         }
+        fits
     }
 }

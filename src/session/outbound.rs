@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
+use std::sync::LazyLock;
 
 use ahash::AHashMap;
 
+use super::packet_ids::PacketIds;
 use super::{Delivery, InFlightPlace, Source};
-use crate::types::{PacketId, Position, QoS};
+use crate::types::{HasEmpty, PacketId, Position, QoS};
 
 /// Which packet an unacknowledged message waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,25 +38,34 @@ pub(super) struct InFlight {
 #[derive(Debug, Default)]
 pub(super) struct Outbound {
     in_flight: AHashMap<PacketId, InFlight>,
+    /// QoS 1 messages of this connection that are never sent again: PUBACK is awaited, nothing is kept.
+    passing: PacketIds,
     last_packet_id: u16,
     next_order: u64,
     resend: VecDeque<PacketId>,
 }
 
+impl HasEmpty for Outbound {
+    fn empty() -> &'static Self {
+        static EMPTY: LazyLock<Outbound> = LazyLock::new(Outbound::default);
+        &EMPTY
+    }
+}
+
 impl Outbound {
     pub fn len(&self) -> usize {
-        self.in_flight.len()
+        self.in_flight.len() + self.passing.len()
     }
 
     /// A packet identifier that is not in use [MQTT-2.2.1-3]; `None` when all 65,535 are.
     pub fn free_packet_id(&mut self) -> Option<PacketId> {
-        if self.in_flight.len() >= usize::from(u16::MAX) {
+        if self.len() >= usize::from(u16::MAX) {
             return None;
         }
         loop {
             self.last_packet_id = self.last_packet_id.wrapping_add(1);
             match PacketId::new(self.last_packet_id) {
-                Some(id) if !self.in_flight.contains_key(&id) => return Some(id),
+                Some(id) if !self.in_flight.contains_key(&id) && !self.passing.contains(id) => return Some(id),
                 _ => {}
             }
         }
@@ -77,6 +88,21 @@ impl Outbound {
         };
         let earlier = self.in_flight.insert(packet_id, entry);
         debug_assert!(earlier.is_none(), "a packet identifier is used once at a time");
+    }
+
+    /// A QoS 1 message goes out that is not sent again whatever happens: its session ends with the connection.
+    pub fn insert_passing(&mut self, packet_id: PacketId) {
+        self.passing.insert(packet_id);
+    }
+
+    /// Takes such a message out. Returns whether it was there.
+    pub fn remove_passing(&mut self, packet_id: PacketId) -> bool {
+        self.passing.remove(packet_id)
+    }
+
+    /// Forgets such messages.
+    pub fn forget_passing(&mut self) {
+        self.passing.clear();
     }
 
     /// The packet identifier that was given out last.
@@ -167,6 +193,13 @@ impl Outbound {
         self.resend = all.into_iter().map(|(_, id)| id).collect();
     }
 
+    /// Whether nothing is to be sent again.
+    pub fn has_resent_all(&self) -> bool {
+        self.resend
+            .iter()
+            .all(|packet_id| !self.in_flight.contains_key(packet_id))
+    }
+
     /// The next packet identifier to send again; stays until `resent`.
     pub fn next_resend(&mut self) -> Option<PacketId> {
         while let Some(&packet_id) = self.resend.front() {
@@ -191,7 +224,8 @@ impl Outbound {
 
     /// How many messages in flight come from such a source.
     pub fn count(&self, such: impl Fn(Source) -> bool) -> usize {
-        self.in_flight.values().filter(|entry| such(entry.source)).count()
+        let passing = if such(Source::Live) { self.passing.len() } else { 0 };
+        self.in_flight.values().filter(|entry| such(entry.source)).count() + passing
     }
 
     /// Forgets what `gone` names; for groups, whose messages go to other members when the connection is lost.

@@ -128,7 +128,7 @@ impl Session {
         }
     }
 
-    /// [MQTT-3.3.4-9]: more than Receive Maximum unacknowledged messages end the connection.
+    /// [MQTT-3.3.4-7]: more than Receive Maximum unacknowledged messages end the connection.
     fn check_receive_maximum(&self, packet_id: PacketId) -> Result<(), Fault> {
         let limited = self.version() == Version::V5 && !self.inbound.holds(packet_id);
         if limited && self.inbound.unacknowledged() >= usize::from(self.link.options.server_receive_maximum) {
@@ -200,6 +200,9 @@ impl Session {
     }
 
     fn handle_puback(&mut self, ack: &Ack) -> Action<'static> {
+        if self.handle_passing_puback(ack.packet_id) {
+            return Action::None;
+        }
         match self.outbound.remove_at(ack.packet_id, Stage::Acknowledge) {
             Some(done) => self.finished(&done),
             None => Action::None,

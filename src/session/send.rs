@@ -96,6 +96,9 @@ impl Session {
     /// Returns the sources of those that no longer fit the client's Maximum Packet Size; they are done.
     pub fn resend(&mut self, now: Timestamp, output_limit: usize) -> Vec<Source> {
         let mut done = Vec::new();
+        if self.resend_is_complete() {
+            return done;
+        }
         while let Some(packet_id) = self.outbound.next_resend() {
             if self.out.len() >= output_limit {
                 break;
@@ -121,8 +124,8 @@ impl Session {
     }
 
     /// Whether everything that was in flight has been sent again; new messages wait for that [MQTT-4.6.0-1].
-    pub fn resend_is_complete(&mut self) -> bool {
-        self.outbound.next_resend().is_none()
+    pub fn resend_is_complete(&self) -> bool {
+        self.outbound.has_resent_all()
     }
 
     fn resend_publish(&mut self, packet_id: PacketId, delivery: &Delivery, now: Timestamp) -> Option<Source> {
@@ -174,7 +177,9 @@ impl Session {
                 redelivered: place.redelivered,
             });
         let mut wire = codec::Delivery {
-            message,
+            topic: message.topic_bytes(),
+            properties: message.properties(),
+            payload: message.payload(),
             dup,
             qos: delivery.qos,
             retain: delivery.retain,

@@ -10,6 +10,7 @@ mod publishing;
 mod receiving;
 mod restart;
 mod resume;
+mod run;
 mod size;
 
 use std::sync::Arc;

@@ -41,6 +41,8 @@ pub struct SubscriptionRecord {
     pub id: Option<u32>,
     /// It counts for what lies behind this position.
     pub since: Position,
+    /// The text of its selector.
+    pub selector: Option<String>,
 }
 
 impl SubscriptionRecord {
@@ -56,7 +58,8 @@ impl SubscriptionRecord {
                     0
                 }
                 | if self.group.is_some() { HAS_GROUP } else { 0 }
-                | if self.id.is_some() { HAS_ID } else { 0 },
+                | if self.id.is_some() { HAS_ID } else { 0 }
+                | if self.selector.is_some() { HAS_SELECTOR } else { 0 },
         );
         put_varint(out, self.since.0);
         if let Some(id) = self.id {
@@ -66,6 +69,9 @@ impl SubscriptionRecord {
             put_bytes(out, group.as_bytes());
         }
         put_bytes(out, self.filter.as_bytes());
+        if let Some(selector) = &self.selector {
+            put_bytes(out, selector.as_bytes());
+        }
     }
 
     /// Reads a row.
@@ -90,6 +96,10 @@ impl SubscriptionRecord {
             _ => Some(input.text()?.to_owned()),
         };
         let filter = input.text()?.to_owned();
+        let selector = match flags & HAS_SELECTOR {
+            0 => None,
+            _ => Some(input.text()?.to_owned()),
+        };
         input.end()?;
         Ok(Self {
             session,
@@ -102,6 +112,7 @@ impl SubscriptionRecord {
             retain_as_published: flags & RETAIN_AS_PUBLISHED != 0,
             id,
             since,
+            selector,
         })
     }
 }
@@ -110,7 +121,8 @@ const NO_LOCAL: u8 = 1 << 2;
 const RETAIN_AS_PUBLISHED: u8 = 1 << 3;
 const HAS_GROUP: u8 = 1 << 4;
 const HAS_ID: u8 = 1 << 5;
-const KNOWN_FLAGS: u8 = QOS_BITS | NO_LOCAL | RETAIN_AS_PUBLISHED | HAS_GROUP | HAS_ID;
+const HAS_SELECTOR: u8 = 1 << 6;
+const KNOWN_FLAGS: u8 = QOS_BITS | NO_LOCAL | RETAIN_AS_PUBLISHED | HAS_GROUP | HAS_ID | HAS_SELECTOR;
 
 #[cfg(test)]
 mod tests {
@@ -134,6 +146,7 @@ mod tests {
                     retain_as_published: !flag,
                     id,
                     since: Position(1 << 40),
+                    selector: flag.then(|| "region = 'eu'".into()),
                 };
                 let key = subscription_key(record.session, record.number);
                 let mut value = Vec::new();

@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 
 use ahash::RandomState;
 
-use super::small_map::shrink;
+use crate::types::shrink;
 
 /// The number of a level text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

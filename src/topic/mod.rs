@@ -5,7 +5,6 @@ mod error;
 mod filter;
 mod levels;
 mod slab;
-mod small_map;
 mod subscription;
 mod tree;
 mod trie;

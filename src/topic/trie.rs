@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::TopicFilter;
 use super::levels::{LevelId, Levels};
 use super::slab::{Slab, SlabId};
-use super::small_map::SmallMap;
+use crate::types::SmallMap;
 
 /// Subscriptions: a value for each pair of a filter and a subscriber.
 ///

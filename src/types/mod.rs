@@ -4,12 +4,16 @@ mod clock;
 mod id;
 mod message;
 mod qos;
+mod rare;
 mod reason;
+mod small_map;
 mod version;
 
 pub use clock::{Clock, Timestamp};
 pub use id::{ChannelId, ClientId, CursorId, PacketId, Position, Sequence, SessionId};
 pub use message::{Message, MessageParts};
 pub use qos::QoS;
+pub use rare::{HasEmpty, Rare};
 pub use reason::ReasonCode;
+pub use small_map::{SmallMap, shrink};
 pub use version::Version;

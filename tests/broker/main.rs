@@ -15,6 +15,7 @@ mod places;
 mod program;
 mod routing;
 mod seed;
+mod selectors;
 mod server;
 mod shares;
 mod slow;

@@ -267,6 +267,7 @@ fn subscription(
         retain_as_published: number == 3,
         id: (number == 900).then_some(268_435_455),
         since: Position(u64::from(number)),
+        selector: None,
     }
 }
 

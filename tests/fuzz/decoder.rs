@@ -134,7 +134,9 @@ fn is_delivered(publish: &Publish<'_>) {
     let message = Arc::new(Message::new(parts, None));
     for version in [Version::V5, Version::V3] {
         let delivery = Delivery {
-            message: &message,
+            topic: message.topic_bytes(),
+            properties: message.properties(),
+            payload: message.payload(),
             dup: publish.dup,
             qos: publish.qos,
             retain: publish.retain,

@@ -24,8 +24,12 @@ fn push(outbox: &Outbox, items: impl IntoIterator<Item = Item>) -> Refused {
     outbox.push(&mut items.into_iter().collect())
 }
 
-fn sources(live: &VecDeque<Delivery>) -> Vec<Source> {
-    live.iter().map(|delivery| delivery.source).collect()
+fn sources(live: &Queue) -> Vec<Source> {
+    let source = |queued: &Queued| match queued {
+        Queued::One(delivery) => delivery.source,
+        Queued::Run(_) => Source::Live,
+    };
+    live.iter().map(source).collect()
 }
 
 fn session(positions: impl IntoIterator<Item = u64>) -> Vec<Source> {

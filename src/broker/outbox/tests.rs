@@ -41,6 +41,7 @@ fn event(position: u64) -> Item {
         LaneItem {
             message: message(QoS::AtLeastOnce),
             stored: Some(stored),
+            selected: 0,
         },
     )
 }
@@ -150,6 +151,53 @@ fn what_is_put_back_comes_before_what_is_newer() {
     outbox.push(&mut vec![live(QoS::AtLeastOnce)]);
     taken.pop_front();
     outbox.put_back(taken);
-    let order: Vec<QoS> = outbox.take(true).live.iter().map(|delivery| delivery.qos).collect();
+    let order: Vec<QoS> = outbox.take(true).live.iter().map(Queued::qos).collect();
     assert_eq!(order, [QoS::ExactlyOnce, QoS::AtLeastOnce]);
+}
+
+fn packets(qos: QoS, count: usize) -> Item {
+    let mut packets = RunBuilder::new(Version::V5, qos);
+    (0..count).for_each(|_| packets.push(b"t", &[], &[0; 100], &[]));
+    Item::Packets(packets)
+}
+
+#[test]
+fn a_run_is_cut_where_the_bound_is() {
+    let outbox = outbox();
+    let refused = outbox.push(&mut vec![live(QoS::AtLeastOnce), packets(QoS::AtLeastOnce, 5)]);
+    assert_eq!(refused.full, 3);
+    let refused = outbox.push(&mut vec![packets(QoS::AtLeastOnce, 5)]);
+    assert_eq!(refused.full, 5);
+    assert_eq!(outbox.take(true).live.len(), 3);
+}
+
+#[test]
+fn a_run_of_qos0_is_refused_to_who_is_away_and_to_who_is_slow() {
+    let outbox = outbox();
+    let mut refused = 0;
+    for _ in 0..300 {
+        refused += outbox.push(&mut vec![packets(QoS::AtMostOnce, 100)]).slow;
+    }
+    let live = outbox.take(true).live;
+    assert_eq!(live.len() as u64 + refused, 30_000);
+    assert!(live.bytes() < (1 << 20) + 20_000, "{}", live.bytes());
+    outbox.set_connected(false);
+    assert_eq!(outbox.push(&mut vec![packets(QoS::AtMostOnce, 2)]).absent, 2);
+}
+
+#[test]
+fn messages_and_runs_keep_their_order_and_are_counted() {
+    let outbox = outbox();
+    outbox.push(&mut vec![
+        packets(QoS::AtMostOnce, 1),
+        live(QoS::ExactlyOnce),
+        packets(QoS::AtLeastOnce, 1),
+    ]);
+    let mut live = outbox.take(true).live;
+    assert_eq!(live.len(), 3);
+    let mut order = Vec::new();
+    while let Some(queued) = live.pop_front() {
+        order.push(queued.qos().bits());
+    }
+    assert_eq!((order, live.len(), live.bytes()), (vec![0, 2, 1], 0, 0));
 }

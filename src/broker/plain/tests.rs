@@ -15,7 +15,7 @@ fn plain(text: &str, qos: QoS, since: u64) -> (SubscriptionPath, Subscription) {
     };
     let subscription = Subscription {
         since: Position(since),
-        ..Subscription::new(SubscriptionKey(0), SubscriptionKind::Live, options(qos))
+        ..Subscription::new(SubscriptionKey(0), SubscriptionKind::Live, options(qos), None)
     };
     (path, subscription)
 }
@@ -23,7 +23,7 @@ fn plain(text: &str, qos: QoS, since: u64) -> (SubscriptionPath, Subscription) {
 fn wanted(mut subscriptions: Vec<(SubscriptionPath, Subscription)>) -> Wanted {
     for (key, (_, subscription)) in (1..).zip(&mut subscriptions) {
         subscription.key = SubscriptionKey(key);
-        subscription.options.id = Some(key);
+        subscription.options.id = std::num::NonZeroU32::new(key);
     }
     Wanted::new(subscriptions.iter().map(|(path, subscription)| (path, subscription)))
 }
@@ -45,7 +45,7 @@ fn reader(wanted: Wanted) -> PlainReader {
 
 /// The QoS and the subscription identifiers of a delivery.
 fn deliver(reader: &mut PlainReader, position: u64, qos: QoS) -> Option<(u8, Vec<u32>)> {
-    let delivery = reader.delivery(&event(position, qos), &"client".into())?;
+    let delivery = reader.delivery(&event(position, qos), &"client".into(), broker().metrics())?;
     assert_eq!(delivery.source, Source::Session(Position(position)));
     let mut ids = delivery.subscription_ids.to_vec();
     ids.sort_unstable();
@@ -119,7 +119,11 @@ fn own_messages_are_left_out_where_no_local_says_so() {
     quiet.1.options.no_local = true;
     let mut reader = reader(wanted(vec![quiet, plain("t/a", QoS::AtLeastOnce, 5)]));
     let own = |reader: &mut PlainReader, position| {
-        let delivery = reader.delivery(&event(position, QoS::AtLeastOnce), &"publisher".into())?;
+        let delivery = reader.delivery(
+            &event(position, QoS::AtLeastOnce),
+            &"publisher".into(),
+            broker().metrics(),
+        )?;
         Some(delivery.subscription_ids.to_vec())
     };
     assert_eq!(own(&mut reader, 5), None);

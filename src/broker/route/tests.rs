@@ -15,7 +15,7 @@ fn live(outbox: &Arc<Outbox>, qos: QoS) -> Target {
 }
 
 fn holds(route: &Route) -> [bool; 3] {
-    [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce].map(|qos| route.holds(qos))
+    [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce].map(|qos| route.holds(qos, None))
 }
 
 fn prepared(targets: Vec<Target>) -> Route {
@@ -58,7 +58,7 @@ fn nothing_is_kept_for_qos0_nor_for_sessions_that_are_not_durable() {
 #[test]
 fn absent_replay_subscription_is_no_target() {
     let (here, gone) = (outbox(1, true), away(2, true));
-    let replay = |outbox: &Arc<Outbox>| Target::Replay(outbox.clone(), SubscriptionKey(1));
+    let replay = |outbox: &Arc<Outbox>| Target::Replay(outbox.clone(), SubscriptionKey(1), None);
     let route = prepared(vec![replay(&gone), replay(&here)]);
     assert!(route.replays.len() == 1 && Arc::ptr_eq(&route.replays[0].0, &here));
     assert_eq!(holds(&route), [false; 3], "only events are replayed");
@@ -71,7 +71,7 @@ fn publishers_are_refused_for_a_durable_session_that_too_much_waits_for() {
     let full = |outbox: &Arc<Outbox>, qos| {
         outbox.set_over_limit(true);
         let route = prepared(vec![live(outbox, qos)]);
-        [QoS::AtMostOnce, QoS::AtLeastOnce].map(|qos| route.is_full(qos))
+        [QoS::AtMostOnce, QoS::AtLeastOnce].map(|qos| route.is_full(qos, None))
     };
     assert_eq!(full(&away(1, true), QoS::AtLeastOnce), [false, true]);
     assert_eq!(full(&outbox(1, true), QoS::AtLeastOnce), [false, true]);
@@ -88,7 +88,7 @@ fn overlapping_subscriptions_of_a_session_give_one_copy() {
     ]);
     assert_eq!(route.live.len(), 2);
     let message = crate::broker::testing::message("t", QoS::ExactlyOnce, b"x");
-    let delivery = route.live[0].delivery(&message).expect("it is wanted");
+    let delivery = route.live[0].delivery(&message, None).expect("it is wanted");
     assert_eq!(delivery.qos, QoS::ExactlyOnce);
 }
 

@@ -6,7 +6,7 @@ mod publish;
 mod stored;
 mod subscribe;
 
-pub use stored::{MAX_STORED_ACK, StoredAck, encode_stored_ack};
+pub use stored::{MAX_PLAIN_PUBACK, MAX_STORED_ACK, StoredAck, encode_plain_puback, encode_stored_ack};
 
 use bytes::{BufMut, BytesMut};
 

@@ -4,7 +4,7 @@ mod raw;
 mod walk;
 mod write;
 
-pub use raw::{properties, user_properties, without_hop_properties};
+pub use raw::{properties, take_subscription_ids, user_properties, without_hop_properties};
 pub use write::{encode_property, encode_user_property};
 
 pub(super) use raw::spans;

@@ -87,6 +87,18 @@ pub fn without_hop_properties(raw: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Appends all properties but Subscription Identifiers, in order. Returns the identifiers.
+pub fn take_subscription_ids(raw: &[u8], out: &mut Vec<u8>) -> Vec<u32> {
+    let mut ids = Vec::new();
+    for span in spans(raw) {
+        match span.value() {
+            Some(PropertyValue::Variable(id)) if span.id == PropertyId::SubscriptionIdentifier => ids.push(id),
+            _ => out.extend_from_slice(span.bytes),
+        }
+    }
+    ids
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +145,14 @@ mod tests {
                 PropertyId::PayloadFormatIndicator,
             ]
         );
+    }
+
+    #[test]
+    fn subscription_identifiers_are_taken_out_and_the_rest_keeps_its_order() {
+        let mut out = Vec::new();
+        assert_eq!(take_subscription_ids(&sample(), &mut out), [300]);
+        assert_eq!(properties(&out).count(), properties(&sample()).count() - 1);
+        assert!(take_subscription_ids(&out, &mut Vec::new()).is_empty());
     }
 
     #[test]

@@ -93,3 +93,20 @@ fn acknowledgement_leaves_its_text_out_before_it_is_too_large() {
     session.handle_outcome(token, refused).unwrap();
     assert_eq!(written(&mut session), ["PUBACK #1 0x97"]);
 }
+
+#[test]
+fn acknowledgement_leaves_its_user_properties_out_before_it_is_too_large() {
+    let stored = || PublishOutcome {
+        sequence: Some(Sequence(1)),
+        ..PublishOutcome::accepted()
+    };
+    let mut small = session(at_most(8));
+    let mut large = session(at_most(200));
+    for session in [&mut small, &mut large] {
+        let (first, second) = (publish_new(session, 1, 1), publish_new(session, 2, 2));
+        session.handle_outcome(first, stored()).unwrap();
+        session.handle_outcome(second, stored()).unwrap();
+    }
+    assert_eq!(written(&mut small), ["PUBACK #1", "PUBREC #2"]);
+    assert_eq!(written(&mut large), ["PUBACK #1 es-seq=1", "PUBREC #2 es-seq=1"]);
+}

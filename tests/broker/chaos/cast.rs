@@ -9,7 +9,7 @@ use rewindmq::types::Version;
 use super::ledger::Ledger;
 use super::life::{End, Life};
 use super::publisher::{Load, Publisher};
-use super::replayer::{Keeps, Replayer};
+use super::replayer::{Keeps, Replayer, Seen};
 use super::retained;
 use super::store::Store;
 use super::subscriber::{Habit, Subscriber, Wish};
@@ -77,6 +77,22 @@ const WISHES: &[Wish] = &[
         filters: &[("events/#", 2), ("plain/0", 2)],
         ..wish("latecomer", Habit::Stays)
     },
+    Wish {
+        filters: &[("plain/#", 2), ("events/#", 1)],
+        only_qos: Some(2),
+        ..wish("selecting", Habit::Roams)
+    },
+    Wish {
+        filters: &[("plain/#", 1), ("events/0", 2)],
+        only_qos: Some(1),
+        ..wish("selecting-absent", Habit::Leaves)
+    },
+    Wish {
+        version: Version::V3,
+        filters: &[("plain/+", 2), ("+/1", 1)],
+        only_qos: Some(2),
+        ..wish("old-selecting", Habit::Stays)
+    },
 ];
 
 const fn wish(name: &'static str, habit: Habit) -> Wish {
@@ -86,6 +102,7 @@ const fn wish(name: &'static str, habit: Habit) -> Wish {
         habit,
         receive_maximum: 100,
         filters: &[],
+        only_qos: None,
         born: 0,
     }
 }
@@ -111,6 +128,9 @@ impl Cast {
             .collect();
         let ledger = Arc::new(ledger);
         let group = Arc::default();
+        let selecting_group = Arc::new(Mutex::new(Seen::only("twice")));
+        let selecting = |name, filter, keeps, seen| Replayer::selecting(name, filter, keeps, "qos = 2", seen);
+        let twice = || Arc::new(Mutex::new(Seen::only("twice")));
         Self {
             publishers: LOADS
                 .iter()
@@ -131,6 +151,20 @@ impl Cast {
                     Arc::clone(&group),
                 ),
                 Replayer::new("second-member", "$share/group/events/#", Keeps::Group, group),
+                selecting("selecting-cursor", "events/#", Keeps::Cursor, twice()),
+                selecting("selecting-resuming", "events/+", Keeps::Session, twice()),
+                selecting(
+                    "first-selecting",
+                    "$share/selecting/events/#",
+                    Keeps::Group,
+                    Arc::clone(&selecting_group),
+                ),
+                selecting(
+                    "second-selecting",
+                    "$share/selecting/events/#",
+                    Keeps::Group,
+                    selecting_group,
+                ),
             ],
             ledger,
         }

@@ -31,6 +31,7 @@ pub struct Replayer {
     pub name: &'static str,
     filter: &'static str,
     keeps: Keeps,
+    selector: Option<&'static str>,
     seen: Arc<Mutex<Seen>>,
     has_session: bool,
     is_subscribed: bool,
@@ -39,6 +40,8 @@ pub struct Replayer {
 /// What came through one cursor.
 #[derive(Default)]
 pub struct Seen {
+    /// A selector lets only events pass whose text has this word.
+    only: Option<&'static str>,
     channels: HashMap<String, Channel>,
     acknowledged: usize,
 }
@@ -59,15 +62,31 @@ struct Event {
 }
 
 impl Seen {
+    /// What came through a cursor with a selector.
+    pub fn only(word: &'static str) -> Self {
+        Self {
+            only: Some(word),
+            ..Self::default()
+        }
+    }
+
+    fn wants(&self, text: &str) -> bool {
+        self.only.is_none_or(|word| text.contains(word))
+    }
+
     /// An event came. For one client a channel's sequences come without a gap. By its cursor alone they come in order,
     /// and no life begins before an earlier one did: the cursor never goes back. (A session sends first what is in
     /// flight, and after a crash its cursor may stand before that.)
     pub fn came(&mut self, topic: &str, sequence: u64, text: &str, keeps: Keeps, life: usize) -> Result<(), String> {
+        let (wanted, has_gaps) = (self.wants(text), self.only.is_some());
         let channel = self.channels.entry(topic.to_owned()).or_default();
         let index = sequence as usize - 1;
         let newest = channel.events.len() as u64;
         let wrong = |what: String| Err(format!("gets event {sequence} of {topic} {what}"));
-        if keeps != Keeps::Group && sequence > newest + 1 {
+        if !wanted {
+            return wrong(format!("as {text}, which its selector skips"));
+        }
+        if keeps != Keeps::Group && !has_gaps && sequence > newest + 1 {
             return wrong(format!("after event {newest}"));
         }
         if keeps == Keeps::Cursor && channel.began.0 != life && sequence < channel.began.1 {
@@ -108,7 +127,8 @@ impl Seen {
 
     /// Whether everything in the store came, as it is there.
     fn is_whole(&self, store: &Store) -> Result<bool, String> {
-        let wanted: usize = store.channels.values().map(Vec::len).sum();
+        let all = store.channels.values().flatten();
+        let wanted = all.filter(|text| self.wants(text)).count();
         if self.acknowledged < wanted {
             return Ok(false);
         }
@@ -119,7 +139,7 @@ impl Seen {
     pub fn compare(&self, store: &Store) -> Result<(), String> {
         for (topic, texts) in &store.channels {
             let events = self.channels.get(topic).map_or(&[][..], |channel| &channel.events);
-            for (index, text) in texts.iter().enumerate() {
+            for (index, text) in texts.iter().enumerate().filter(|(_, text)| self.wants(text)) {
                 match events.get(index) {
                     Some(event) if event.is_acknowledged && event.text == *text => {}
                     Some(event) if event.came.is_some() && event.text != *text => {
@@ -143,9 +163,23 @@ impl Replayer {
             name,
             filter,
             keeps,
+            selector: None,
             seen,
             has_session: false,
             is_subscribed: false,
+        }
+    }
+
+    pub fn selecting(
+        name: &'static str,
+        filter: &'static str,
+        keeps: Keeps,
+        selector: &'static str,
+        seen: Arc<Mutex<Seen>>,
+    ) -> Self {
+        Self {
+            selector: Some(selector),
+            ..Self::new(name, filter, keeps, seen)
         }
     }
 
@@ -188,7 +222,9 @@ impl Replayer {
         let mut client = life.connect(connect, self.has_session)?;
         self.has_session = self.keeps == Keeps::Session;
         if !(self.has_session && self.is_subscribed) {
-            let ack = client.try_subscribe(&[filter(self.filter, 1)], &[("replay", "first")])?;
+            let mut user = vec![("replay", "first")];
+            user.extend(self.selector.map(|selector| ("selector", selector)));
+            let ack = client.try_subscribe(&[filter(self.filter, 1)], &user)?;
             if ack.reasons[0].is_error() {
                 return Err(End::Wrong(format!("cannot subscribe: {ack:?}")));
             }

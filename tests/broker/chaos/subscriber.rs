@@ -40,6 +40,8 @@ pub struct Wish {
     pub habit: Habit,
     pub receive_maximum: u16,
     pub filters: &'static [(&'static str, u8)],
+    /// Its selector lets pass only what was published with this QoS.
+    pub only_qos: Option<u8>,
     /// The life in which it comes for the first time.
     pub born: usize,
 }
@@ -81,7 +83,7 @@ impl Subscriber {
     pub fn new(wish: &'static Wish, ledger: Arc<Ledger>, random: fastrand::Rng) -> Self {
         Self {
             wish,
-            witness: Witness::new(wish.filters, &ledger),
+            witness: Witness::new(wish.filters, wish.only_qos, &ledger),
             ledger,
             random,
             exchanges: Exchanges::default(),
@@ -180,15 +182,26 @@ impl Subscriber {
         })
     }
 
+    /// The filter as it is asked for: a selector has no other place in MQTT 3.1.1.
+    fn prefixed(&self, text: &str) -> String {
+        match self.wish.only_qos {
+            Some(qos) if self.wish.version == Version::V3 => format!("$select/qos%20%3D%20{qos}/{text}"),
+            _ => text.to_owned(),
+        }
+    }
+
     fn subscribe(&mut self, client: &mut Client) -> Result<(), End> {
         self.witness.subscribes(&self.ledger);
         let filters: Vec<_> = self
             .witness
             .filters()
             .iter()
-            .map(|(text, qos)| filter(text, *qos))
+            .map(|(text, qos)| filter(&self.prefixed(text), *qos))
             .collect();
-        let ack = client.try_subscribe(&filters, &[])?;
+        let selector = self.wish.only_qos.map(|qos| format!("qos = {qos}"));
+        let selector = selector.as_deref().filter(|_| self.wish.version == Version::V5);
+        let user: Vec<_> = selector.map(|text| ("selector", text)).into_iter().collect();
+        let ack = client.try_subscribe(&filters, &user)?;
         self.witness.subscribed(&self.ledger);
         self.is_subscribed = true;
         let granted = ack

@@ -43,7 +43,7 @@ fn send(ledger: &Ledger) {
 /// A subscription of this QoS from before the first message.
 fn subscribed(qos: u8, ledger: &Ledger) -> Witness {
     let silent = silent();
-    let mut witness = Witness::new(&[("events/#", qos)], ledger);
+    let mut witness = Witness::new(&[("events/#", qos)], None, ledger);
     witness.subscribes(&silent);
     witness.subscribed(&silent);
     witness
@@ -168,7 +168,7 @@ fn an_invented_message_is_found() {
 #[test]
 fn a_message_that_matches_nothing_or_has_another_qos_is_found() {
     let ledger = ledger();
-    let mut witness = Witness::new(&[("events/#", 1), ("events/0", 2)], &ledger);
+    let mut witness = Witness::new(&[("events/#", 1), ("events/0", 2)], None, &ledger);
     witness.subscribes(&ledger);
     let stray = message(&ledger, RETAINED, 1, 1);
     assert_fault(witness.given(&stray, 1, &ledger), "matches no filter");
@@ -191,7 +191,7 @@ fn what_was_acknowledged_before_the_subscription_does_not_come_and_what_was_sent
         ledger.stream(QOS2).acknowledge(number).unwrap();
     }
     let witness = || {
-        let mut witness = Witness::new(&[("events/#", 2)], &ledger);
+        let mut witness = Witness::new(&[("events/#", 2)], None, &ledger);
         witness.subscribes(&ledger);
         witness.subscribed(&ledger);
         witness
@@ -322,6 +322,36 @@ fn a_cursor_that_skips_or_goes_back_is_found() {
     seen.compare(&store(&["a"])).unwrap();
     assert_fault(seen.compare(&store(&["b"])), "as a, not b");
     assert_fault(seen.compare(&store(&["a", "b"])), "has not got event 2");
+}
+
+#[test]
+fn what_a_selector_skips_must_not_come_and_all_else_must() {
+    let ledger = ledger();
+    let mut witness = Witness::new(&[("events/#", 2)], Some(2), &ledger);
+    witness.subscribes(&silent());
+    witness.subscribed(&silent());
+    assert_eq!(
+        witness.missing(&ledger).as_deref(),
+        Some("twice events/0 1 has not come")
+    );
+    assert_fault(
+        witness.given(&message(&ledger, QOS1, 1, 1), 1, &ledger),
+        "or not the selector",
+    );
+    let mut seen = Seen::only("twice");
+    assert_fault(
+        seen.came("events/0", 1, "once events/0 1", Keeps::Cursor, 0),
+        "which its selector skips",
+    );
+    seen.came("events/0", 2, "twice events/0 1", Keeps::Cursor, 0).unwrap();
+    seen.acknowledged("events/0", 2);
+    let texts = ["once events/0 1", "twice events/0 1", "twice events/0 2"].map(str::to_owned);
+    let store = |count: usize| Store {
+        channels: HashMap::from([("events/0".to_owned(), texts[..count].to_vec())]),
+        ..Store::default()
+    };
+    seen.compare(&store(2)).unwrap();
+    assert_fault(seen.compare(&store(3)), "has not got event 3");
 }
 
 #[test]

@@ -6,6 +6,8 @@ use crate::client::Message;
 /// Filters with their QoS, and what came through them.
 pub struct Witness {
     filters: Vec<(&'static str, u8)>,
+    /// Only what was published with this QoS is wanted.
+    only_qos: Option<u8>,
     /// By stream.
     seen: Vec<Seen>,
 }
@@ -25,7 +27,7 @@ struct Seen {
 }
 
 impl Witness {
-    pub fn new(filters: &[(&'static str, u8)], ledger: &Ledger) -> Self {
+    pub fn new(filters: &[(&'static str, u8)], only_qos: Option<u8>, ledger: &Ledger) -> Self {
         let seen = Seen {
             before: None,
             by: None,
@@ -35,6 +37,7 @@ impl Witness {
         };
         Self {
             filters: filters.to_vec(),
+            only_qos,
             seen: vec![seen; ledger.ids().count()],
         }
     }
@@ -57,9 +60,12 @@ impl Witness {
         }
     }
 
-    /// The QoS that the subscriptions give to a topic: the highest of those that match [MQTT-3.3.4-2].
-    fn granted(&self, topic: &str) -> Option<u8> {
-        let matching = self.filters.iter().filter(|(filter, _)| matches(filter, topic));
+    /// The QoS that the subscriptions give to a stream: the highest of those that match [MQTT-3.3.4-2].
+    fn granted(&self, stream: &Stream) -> Option<u8> {
+        if self.only_qos.is_some_and(|qos| qos != stream.qos) {
+            return None;
+        }
+        let matching = self.filters.iter().filter(|(filter, _)| matches(filter, stream.topic));
         matching.map(|(_, qos)| *qos).max()
     }
 
@@ -69,8 +75,8 @@ impl Witness {
         let stream = ledger.stream(id);
         let text = stream.text(number);
         let granted = self
-            .granted(stream.topic)
-            .ok_or_else(|| format!("{text} matches no filter"))?;
+            .granted(stream)
+            .ok_or_else(|| format!("{text} matches no filter, or not the selector"))?;
         let (qos, wanted) = (message.qos.bits(), stream.qos.min(granted));
         if qos != wanted || message.retain {
             return Err(format!("{text} came with QoS {qos}, RETAIN {}", message.retain));
@@ -85,7 +91,7 @@ impl Witness {
     }
 
     fn missing_of(&self, id: StreamId, stream: &Stream) -> Option<String> {
-        self.granted(stream.topic)?;
+        self.granted(stream)?;
         let seen = &self.seen[id.0];
         let owed = seen.newest.max(seen.by.unwrap_or(0));
         (owed < stream.sent()).then(|| format!("{} has not come", stream.text(owed + 1)))

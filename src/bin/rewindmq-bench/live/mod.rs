@@ -97,7 +97,9 @@ async fn subscribe(args: &Args, ledger: &Rc<Ledger>) -> Result<Vec<Subscriber>, 
         let mut connection = Connection::open_with(args.target.broker, version, &name, INPUT_BYTES).await?;
         let filters = shape.filters(index, args.scenario.topics, args.scenario.wildcards);
         for some in filters.chunks(FILTERS_AT_A_TIME) {
-            connection.subscribe_all(some, args.scenario.qos, Vec::new()).await?;
+            let selector = args.scenario.selector(index);
+            let user = selector.map(|text| ("selector".to_owned(), text)).into_iter().collect();
+            connection.subscribe_all(some, args.scenario.qos, user).await?;
         }
         let checks = Checks {
             version,

@@ -26,6 +26,8 @@ pub struct Scenario {
     pub wildcards: bool,
     /// When a publisher may send.
     pub pace: Pace,
+    /// How many distinct selectors the subscribers have, if messages have properties to select by; all messages pass.
+    pub selectors: Option<usize>,
     /// Messages for this broker, for mosquitto and for the relay; 0: it cannot do that.
     messages: [u64; 3],
 }
@@ -47,6 +49,20 @@ impl Scenario {
     /// The scenario of this short name.
     pub fn named(key: &str) -> Option<&'static Self> {
         SCENARIOS.iter().find(|scenario| scenario.key == key)
+    }
+
+    /// The user properties of every message.
+    pub fn properties(&self) -> &'static [(&'static str, &'static str)] {
+        match self.selectors {
+            Some(_) => &[("device", "press-4"), ("region", "eu"), ("temp", "21.5")],
+            None => &[],
+        }
+    }
+
+    /// The selector of a subscriber.
+    pub fn selector(&self, subscriber: usize) -> Option<String> {
+        let distinct = self.selectors.filter(|distinct| *distinct > 0)?;
+        Some(format!("region = 'eu' AND temp > {}", subscriber % distinct))
     }
 
     /// How many messages each publisher sends, a multiple of the batch.
@@ -84,11 +100,20 @@ const PLAIN: Scenario = Scenario {
     topics: 1,
     wildcards: false,
     pace: Pace::Batches(512, 4),
+    selectors: None,
     messages: [0; 3],
 };
 
+/// Fan-out of messages with user properties.
+const SELECTORS: Scenario = Scenario {
+    shape: Shape::FanOut(1_000),
+    pace: Pace::Batches(100, 4),
+    messages: [6_000, 0, 0],
+    ..PLAIN
+};
+
 /// All of them, in the order of the table.
-pub const SCENARIOS: [Scenario; 14] = [
+pub const SCENARIOS: [Scenario; 16] = [
     Scenario {
         key: "pairs-qos0-64",
         title: "ten pairs, QoS 0, 64 B, batches",
@@ -194,6 +219,18 @@ pub const SCENARIOS: [Scenario; 14] = [
         messages: [4_000_000, 0, 0],
         ..PLAIN
     },
+    Scenario {
+        key: "selectors-none",
+        title: "fan-out 1 to 1,000, QoS 0, 64 B and 3 properties, batches",
+        selectors: Some(0),
+        ..SELECTORS
+    },
+    Scenario {
+        key: "selectors-ten",
+        title: "the same with 10 distinct selectors that let all pass",
+        selectors: Some(10),
+        ..SELECTORS
+    },
 ];
 
 const QOS_1: Scenario = Scenario {
@@ -213,6 +250,35 @@ mod tests {
         for (index, scenario) in SCENARIOS.iter().enumerate() {
             let first = SCENARIOS.iter().position(|other| other.key == scenario.key);
             assert_eq!(first, Some(index), "{}", scenario.key);
+        }
+    }
+
+    #[test]
+    fn every_message_passes_every_selector() {
+        use rewindmq::broker::selector_says;
+        use rewindmq::selector::{Selector, Truth};
+        use rewindmq::types::{Message, MessageParts, Timestamp};
+
+        let scenario = Scenario::named("selectors-ten").expect("it is there");
+        let mut properties = bytes::BytesMut::new();
+        for (name, value) in scenario.properties() {
+            rewindmq::codec::encode_user_property(name, value, &mut properties);
+        }
+        let parts = MessageParts {
+            topic: "t",
+            properties: &properties,
+            payload: &[],
+            qos: scenario.qos,
+            retain: false,
+            expiry_secs: None,
+            received: Timestamp(0),
+        };
+        let message = Message::new(parts, None);
+        let texts: std::collections::BTreeSet<_> = (0..1_000).filter_map(|n| scenario.selector(n)).collect();
+        assert_eq!(texts.len(), 10);
+        for text in texts {
+            let selector = Selector::compile(&text).expect("a selector");
+            assert_eq!(selector_says(&selector, &message), Truth::True, "{text}");
         }
     }
 

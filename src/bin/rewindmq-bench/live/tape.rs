@@ -30,6 +30,10 @@ impl Tape {
         let payload: Vec<u8> = (0..scenario.payload).map(|byte| b'a' + (byte % 26) as u8).collect();
         let (batch, _) = scenario.pace.on_their_way();
         let mut packets = BytesMut::new();
+        let mut properties = BytesMut::new();
+        for (name, value) in scenario.properties() {
+            codec::encode_user_property(name, value, &mut properties);
+        }
         for topic in topics.iter().cycle().take(topics.len().max(batch as usize)) {
             let publish = Publish {
                 dup: false,
@@ -39,9 +43,9 @@ impl Tape {
                 packet_id: (scenario.qos > QoS::AtMostOnce).then_some(PacketId::MIN),
                 topic_alias: None,
                 expiry_secs: None,
-                properties: &[],
+                properties: &properties,
                 has_hop_properties: false,
-                has_user_properties: false,
+                has_user_properties: !properties.is_empty(),
                 payload: &payload,
             };
             codec::encode(&Packet::Publish(publish), scenario.version, &mut packets)?;

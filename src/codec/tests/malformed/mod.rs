@@ -2,6 +2,7 @@
 
 mod connect;
 mod others;
+mod properties;
 mod publish;
 
 use super::{LIMITS, wire};

@@ -6,9 +6,9 @@ use std::hash::{BuildHasher, Hash};
 use ahash::RandomState;
 
 /// A map from `K` to `V`: one pair in place, up to `FEW` pairs in a vector, more in a hash map.
-#[derive(Default)]
-#[allow(clippy::box_collection)]
-pub(super) enum SmallMap<K, V, const FEW: usize> {
+#[derive(Debug, Default)]
+#[allow(clippy::box_collection, reason = "a hash map in place is four times as large")]
+pub enum SmallMap<K, V, const FEW: usize> {
     /// No pair.
     #[default]
     Empty,
@@ -22,11 +22,13 @@ pub(super) enum SmallMap<K, V, const FEW: usize> {
 }
 
 impl<K: Hash + Eq, V, const FEW: usize> SmallMap<K, V, FEW> {
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether there is no pair.
+    pub fn is_empty(&self) -> bool {
         matches!(self, Self::Empty)
     }
 
-    pub(super) fn get(&self, key: &K) -> Option<&V> {
+    /// The value of a key.
+    pub fn get(&self, key: &K) -> Option<&V> {
         match self {
             Self::One(held, value) if held == key => Some(value),
             Self::Few(pairs) => pairs.iter().find(|(held, _)| held == key).map(|(_, value)| value),
@@ -35,7 +37,8 @@ impl<K: Hash + Eq, V, const FEW: usize> SmallMap<K, V, FEW> {
         }
     }
 
-    pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+    /// The value of a key, to be changed.
+    pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         match self {
             Self::One(held, value) if held == key => Some(value),
             Self::Few(pairs) => pairs.iter_mut().find(|(held, _)| held == key).map(|(_, value)| value),
@@ -44,8 +47,52 @@ impl<K: Hash + Eq, V, const FEW: usize> SmallMap<K, V, FEW> {
         }
     }
 
+    /// How many pairs there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Empty => 0,
+            Self::One(..) => 1,
+            Self::Few(pairs) => pairs.len(),
+            Self::Many(map) => map.len(),
+        }
+    }
+
+    /// Whether there is a value for a key.
+    pub fn contains_key(&self, key: &K) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// All pairs, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        let (one, few, many) = match self {
+            Self::Empty => (None, None, None),
+            Self::One(key, value) => (Some((key, value)), None, None),
+            Self::Few(pairs) => (None, Some(pairs), None),
+            Self::Many(map) => (None, None, Some(map)),
+        };
+        let few = few.into_iter().flatten().map(|(key, value)| (key, value));
+        one.into_iter()
+            .chain(few)
+            .chain(many.into_iter().flat_map(|map| map.iter()))
+    }
+
+    /// All values, in no particular order.
+    pub fn values(&self) -> impl Iterator<Item = &V> {
+        self.iter().map(|(_, value)| value)
+    }
+
+    /// Takes out all pairs, in no particular order.
+    pub fn take_all(&mut self) -> Vec<(K, V)> {
+        match std::mem::take(self) {
+            Self::Empty => Vec::new(),
+            Self::One(key, value) => vec![(key, value)],
+            Self::Few(pairs) => pairs,
+            Self::Many(map) => map.into_iter().collect(),
+        }
+    }
+
     /// Sets the value of a key; gives the one it had.
-    pub(super) fn insert(&mut self, key: K, value: V) -> Option<V> {
+    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         if let Self::Many(map) = self {
             return map.insert(key, value);
         }
@@ -73,7 +120,7 @@ impl<K: Hash + Eq, V, const FEW: usize> SmallMap<K, V, FEW> {
     }
 
     /// Removes a key; gives the value it had.
-    pub(super) fn remove(&mut self, key: &K) -> Option<V> {
+    pub fn remove(&mut self, key: &K) -> Option<V> {
         match self {
             Self::Few(pairs) => {
                 let at = pairs.iter().position(|(held, _)| held == key)?;
@@ -102,7 +149,7 @@ impl<K: Hash + Eq, V, const FEW: usize> SmallMap<K, V, FEW> {
     }
 
     /// Calls `visit` with every pair, in no particular order.
-    pub(super) fn for_each<'a>(&'a self, mut visit: impl FnMut(&'a K, &'a V)) {
+    pub fn for_each<'a>(&'a self, mut visit: impl FnMut(&'a K, &'a V)) {
         match self {
             Self::Empty => {}
             Self::One(key, value) => visit(key, value),
@@ -114,7 +161,7 @@ impl<K: Hash + Eq, V, const FEW: usize> SmallMap<K, V, FEW> {
 
 /// Gives memory back when three quarters of a large map stand empty: amortised constant per removal, and walking the
 /// map stays linear in what it holds.
-pub(super) fn shrink<K: Hash + Eq, V, S: BuildHasher>(map: &mut HashMap<K, V, S>) {
+pub fn shrink<K: Hash + Eq, V, S: BuildHasher>(map: &mut HashMap<K, V, S>) {
     if map.capacity() > 64 && map.len() * 4 < map.capacity() {
         map.shrink_to(map.len() * 2);
     }
@@ -147,7 +194,11 @@ mod tests {
                 let mut seen = HashMap::new();
                 map.for_each(|key, value| assert_eq!(seen.insert(*key, *value), None));
                 prop_assert_eq!(&seen, &model);
+                prop_assert_eq!(map.iter().map(|(key, value)| (*key, *value)).collect::<HashMap<_, _>>(), model.clone());
+                prop_assert_eq!((map.len(), map.values().count()), (model.len(), model.len()));
             }
+            let all = map.take_all();
+            prop_assert_eq!((all.into_iter().collect::<HashMap<_, _>>(), map.is_empty()), (model, true));
         }
     }
 }

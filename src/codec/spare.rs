@@ -1,11 +1,11 @@
-//! Output buffers that busy connections of a worker pass around, so that an idle connection holds none.
+//! Buffers for packets that the busy connections of a thread pass around, so that an idle connection holds none.
 
 use std::cell::RefCell;
 
 use bytes::BytesMut;
 
 /// Puts a spare buffer in the place of one that holds nothing; without a spare, the place stays as it is.
-pub(super) fn borrow(output: &mut BytesMut) {
+pub fn borrow(output: &mut BytesMut) {
     if output.capacity() < KEPT_BYTES
         && let Some(buffer) = SPARE.with_borrow_mut(Vec::pop)
     {
@@ -14,7 +14,7 @@ pub(super) fn borrow(output: &mut BytesMut) {
 }
 
 /// Takes a buffer that a connection does not need now.
-pub(super) fn give_back(mut buffer: BytesMut) {
+pub fn give_back(mut buffer: BytesMut) {
     if buffer.capacity() == 0 {
         return;
     }
@@ -37,4 +37,4 @@ thread_local! {
 /// Room that a spare buffer has, bytes.
 const KEPT_BYTES: usize = 64 << 10;
 /// Spare buffers that a worker keeps.
-const MAX_SPARE: usize = 8;
+const MAX_SPARE: usize = 32;

@@ -1,0 +1,213 @@
+//! Messages that nobody keeps go straight from the packet they came in to the packets that go out: encoded once for all
+//! who get the same, without a message in between.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use super::Broker;
+use super::batches::Batches;
+use super::client::Client;
+use super::live_target::Granted;
+use super::outbox::{Item, Outbox, Refused};
+use super::publish::asked_by_property;
+use super::route::{Pass, Route};
+use super::rules::Keep;
+use crate::codec::{Publish, RunBuilder};
+use crate::router::SubscriberId;
+use crate::types::{QoS, ReasonCode, Version};
+
+/// Messages of one turn by the session they are for, in the order in which they came.
+#[derive(Debug, Default)]
+pub(super) struct Messages {
+    batches: Batches,
+    shared: Option<Shared>,
+    last: Option<Last>,
+}
+
+/// Packets that all targets of a route get.
+#[derive(Debug)]
+struct Shared {
+    route: Arc<Route>,
+    qos: QoS,
+    /// One for each kind of target.
+    runs: Vec<RunBuilder>,
+}
+
+/// Where the last message went. No rule stores what has this topic.
+#[derive(Debug)]
+struct Last {
+    topic: Box<str>,
+    generation: u64,
+    route: Arc<Route>,
+}
+
+impl Messages {
+    /// Adds an item behind all others for this session.
+    pub fn push(&mut self, outbox: &Arc<Outbox>, item: Item) {
+        self.close();
+        self.batches.push(outbox, item);
+    }
+
+    /// Hands everything over. Returns how many messages did not fit.
+    pub fn deliver(&mut self) -> Refused {
+        self.close();
+        self.last = None;
+        self.batches.deliver()
+    }
+
+    /// Hands over what several get.
+    fn close(&mut self) {
+        let Some(Shared { route, runs, .. }) = self.shared.take() else {
+            return;
+        };
+        let runs: Vec<_> = runs.into_iter().map(|run| run.finish(false)).collect();
+        for (outbox, kind) in route.of_kinds() {
+            self.batches.push(outbox, Item::Run(runs[kind].clone()));
+        }
+    }
+
+    /// Whether the route of a topic is known now.
+    #[inline]
+    fn find_route(&mut self, topic: &str, generation: u64, look_up: impl FnOnce() -> Option<Arc<Route>>) -> bool {
+        let is_last = |last: &Last| last.generation == generation && *last.topic == *topic;
+        if !self.last.as_ref().is_some_and(is_last) {
+            self.last = look_up().map(|route| Last {
+                topic: topic.into(),
+                generation,
+                route,
+            });
+        }
+        self.last.is_some()
+    }
+
+    /// Adds a packet for everyone whom the route names. `None`: it has to go another way.
+    #[inline]
+    fn pass(&mut self, packet: &Straight<'_>) -> Option<ReasonCode> {
+        let route = &self.last.as_ref()?.route;
+        match route.pass(packet.publish.qos, packet.from) {
+            Pass::Not => return None,
+            Pass::Each => {
+                if self.shared.is_some() {
+                    self.close();
+                }
+                let route = &self.last.as_ref()?.route;
+                for (outbox, granted) in route.each() {
+                    let qos = granted.qos.min(packet.publish.qos);
+                    packet.add_to(self.batches.packets(outbox, granted.version, qos), &granted.ids);
+                }
+                if route.is_empty() {
+                    return Some(ReasonCode::NoMatchingSubscribers);
+                }
+            }
+            Pass::Member => self.choose(packet)?,
+            Pass::Shared => self.share(packet)?,
+        }
+        Some(ReasonCode::Success)
+    }
+
+    /// Adds a packet for one member of a group.
+    fn choose(&mut self, packet: &Straight<'_>) -> Option<()> {
+        self.close();
+        let member = self.last.as_ref()?.route.member(packet.publish.topic)?;
+        let (outbox, qos) = (&member.outbox, member.options.qos.min(packet.publish.qos));
+        if outbox.durable && qos > QoS::AtMostOnce {
+            return None;
+        }
+        let run = self.batches.packets(outbox, outbox.version(), qos);
+        packet.add_to(run, member.options.id.map(NonZeroU32::get).as_slice());
+        Some(())
+    }
+
+    /// Adds a packet for all targets of the route.
+    fn share(&mut self, packet: &Straight<'_>) -> Option<()> {
+        let route = &self.last.as_ref()?.route;
+        let qos = packet.publish.qos;
+        let is_same = |shared: &Shared| Arc::ptr_eq(&shared.route, route) && shared.qos == qos;
+        if !self.shared.as_ref().is_some_and(is_same) {
+            self.close();
+        }
+        let route = &self.last.as_ref()?.route;
+        let shared = self.shared.get_or_insert_with(|| Shared::new(route, qos));
+        for (run, kind) in shared.runs.iter_mut().zip(route.kinds()) {
+            packet.add_to(run, &kind.ids);
+        }
+        Some(())
+    }
+}
+
+impl Shared {
+    fn new(route: &Arc<Route>, qos: QoS) -> Self {
+        let run = |kind: &Granted| RunBuilder::new(kind.version, kind.qos.min(qos));
+        Self {
+            route: route.clone(),
+            qos,
+            runs: route.kinds().iter().map(run).collect(),
+        }
+    }
+}
+
+/// A packet that came in.
+struct Straight<'a> {
+    publish: &'a Publish<'a>,
+    /// All its bytes, and the version they are of.
+    wire: &'a [u8],
+    version: Version,
+    from: SubscriberId,
+}
+
+impl Straight<'_> {
+    #[inline]
+    fn add_to(&self, run: &mut RunBuilder, subscription_ids: &[u32]) {
+        let publish = self.publish;
+        if subscription_ids.is_empty() && run.is_of(self.version, publish.qos) {
+            run.push_wire(self.wire, publish.payload.len());
+        } else {
+            run.push(
+                publish.topic.as_bytes(),
+                publish.properties,
+                publish.payload,
+                subscription_ids,
+            );
+        }
+    }
+}
+
+impl Broker {
+    /// Hands out a message that nobody keeps and answers it, if nothing about it needs more than that. Otherwise nothing
+    /// has happened: it has to go another way.
+    #[inline]
+    pub(super) fn publish_straight(&self, client: &mut Client, publish: &Publish<'_>, wire: &[u8]) -> bool {
+        let plain = !publish.retain && !publish.has_hop_properties && !publish.topic.starts_with('$');
+        let answers = match publish.qos {
+            QoS::AtMostOnce => true,
+            QoS::AtLeastOnce => client.session.answers_at_once(),
+            QoS::ExactlyOnce => false,
+        };
+        if !plain || !answers || client.commits_awaited > 0 {
+            return false;
+        }
+        if publish.has_user_properties && !matches!(asked_by_property(publish), Ok(false)) {
+            return false;
+        }
+        let look_up = || (self.rules.decide(publish.topic, false) == Keep::No).then(|| self.route_of(publish.topic));
+        let (from, version) = (client.outbox.subscriber, client.version());
+        let messages = client.turn.messages();
+        if !messages.find_route(publish.topic, self.router.generation(), look_up) {
+            return false;
+        }
+        let packet = Straight {
+            publish,
+            wire,
+            version,
+            from,
+        };
+        let Some(reason) = messages.pass(&packet) else {
+            return false;
+        };
+        client.tally.received(publish.qos, publish.payload.len());
+        if let Some(packet_id) = publish.packet_id {
+            client.session.answer(packet_id, reason);
+        }
+        true
+    }
+}

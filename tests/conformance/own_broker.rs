@@ -1,0 +1,20 @@
+//! This project's broker in this process, with sockets of its own and a store in memory.
+
+use std::sync::Arc;
+
+use rewindmq::config::{Address, Config, Listener};
+use rewindmq::server::{Server, ServerError};
+use rewindmq::store::MemoryStore;
+
+/// Starts it on a free port of the loopback address.
+pub async fn start() -> Result<Server, ServerError> {
+    let mut config = Config {
+        listeners: vec![Listener {
+            address: Address::loopback(0),
+        }],
+        ..Config::default()
+    };
+    config.http.enabled = false;
+    config.runtime.workers = 2;
+    Server::start_on(config, Arc::new(MemoryStore::new())).await
+}
