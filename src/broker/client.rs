@@ -211,6 +211,7 @@ impl Client {
             expiry_secs: self.session_expiry_secs,
             created: durable.created,
             disconnected,
+            owner: self.outbox.owner().map(|owner| owner.as_str().to_owned()),
         };
         Some(Command::SaveSession(Box::new(record)))
     }

@@ -49,6 +49,10 @@ impl Broker {
         let durable = self.session_expiry(&connect) > 0;
         let subscriber = self.router.new_subscriber_id();
         let outbox = Outbox::new(client_id.clone(), subscriber, self.outbox_limits(), durable);
+        let identity = authenticated.as_ref().map(|authenticated| &authenticated.identity);
+        if let Some(identity) = identity {
+            outbox.own(identity.clone());
+        }
         let found = self.claim(&client_id, &outbox).await?;
         let now = self.clock.now();
         let options = self.link_options(&connect);
@@ -57,6 +61,10 @@ impl Broker {
             found => self.begin(found, &client_id, &outbox, options, now),
         };
         entry.client.assigned_id = assigned_id;
+        // A session that was nobody's is the newcomer's from now on.
+        if let Some(identity) = identity {
+            entry.client.outbox.own(identity.clone());
+        }
         if let Err(refused) = self.enter(&mut entry, &connect).await {
             self.sessions.release(&client_id);
             outbox.released().notify_waiters();
@@ -252,6 +260,14 @@ impl Broker {
                 Found::Nothing => return Ok(None),
                 Found::Absent(absent) => return Ok(Some(*absent)),
                 Found::Online(other) => other,
+                Found::Foreign => {
+                    let why = "the session of this client identifier belongs to another user";
+                    return Err(Refused::new(
+                        ReasonCode::NotAuthorized,
+                        RefusalReason::Authentication,
+                        why,
+                    ));
+                }
             };
             // One that is not connected any more is about to leave the identifier.
             if self.config.session.duplicate_client_id == DuplicateClientId::Reject && other.is_connected() {

@@ -188,6 +188,11 @@ impl Group {
         self.lock().lane.note(watermark);
     }
 
+    /// How many sessions are subscribed.
+    pub fn subscriptions(&self) -> usize {
+        self.lock().subscribed.len()
+    }
+
     /// A session subscribed.
     pub fn subscribe(&self, outbox: &Arc<Outbox>) {
         let mut state = self.lock();

@@ -30,6 +30,15 @@ enum Share {
     Kept(Arc<Group>),
 }
 
+impl Share {
+    fn subscriptions(&self) -> usize {
+        match self {
+            Self::Live(_, group) => group.members().len(),
+            Self::Kept(group) => group.subscriptions(),
+        }
+    }
+}
+
 /// Who joins a group, and which messages it thinks the group wants.
 pub(super) struct Joining<'a> {
     pub outbox: &'a Arc<Outbox>,
@@ -88,6 +97,18 @@ impl Groups {
         };
         group.subscribe(&member.outbox);
         Ok(Some(group))
+    }
+
+    /// How many groups there are, and how many subscriptions they are made of.
+    pub fn count(&self) -> (usize, usize) {
+        let shares: Vec<usize> = {
+            let shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+            shares.values().map(Share::subscriptions).collect()
+        };
+        let replays = self.replays.lock().unwrap_or_else(PoisonError::into_inner);
+        let groups = shares.len() + replays.len();
+        let members = replays.values().map(|group| group.subscriptions());
+        (groups, shares.into_iter().chain(members).sum())
     }
 
     /// Leaves a live group; the last member takes it away.

@@ -35,6 +35,7 @@ impl Broker {
             }
             Due::Expired(client, will) => {
                 tracing::info!(client = %client.client_id(), "session expired");
+                self.metrics.sessions_expired.increment(1);
                 let outbox = client.outbox.clone();
                 self.end_session(*client, will, now, turn);
                 self.flush(turn);

@@ -39,6 +39,7 @@ mod skipped;
 mod straight;
 mod subscribe;
 mod subscription;
+mod sys;
 mod tally;
 #[cfg(test)]
 mod testing;
@@ -68,6 +69,7 @@ use rules::StoreRules;
 pub use select::selector_says;
 use sessions::Sessions;
 use skipped::SkippedList;
+use sys::Sys;
 
 use crate::auth::Users;
 use crate::config::{Config, SharedStrategy};
@@ -92,6 +94,11 @@ pub struct Broker {
     rules: Arc<StoreRules>,
     router: Router<Target>,
     retained: Retained,
+    sys: Mutex<Sys>,
+    /// The retained messages below `$SYS/`, which are nobody's but the broker's.
+    sys_retained: Retained,
+    /// Records of the log when the broker was started.
+    records_at_start: u64,
     groups: Groups,
     sessions: Sessions,
     cursors: CursorTable,
@@ -174,6 +181,9 @@ impl Broker {
             rules,
             router: Router::default(),
             retained: Retained::new(retained_limits),
+            sys: Mutex::default(),
+            sys_retained: Retained::new(RetainedLimits::default()),
+            records_at_start: log.reader().record_count(),
             groups: Groups::default(),
             sessions: Sessions::default(),
             cursors: CursorTable::new(limits, recovered.cursors),

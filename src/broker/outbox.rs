@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use ahash::AHashMap;
@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use super::lane::{Lane, LaneItem, Tail};
 use super::queue::{Queue, Queued};
+use crate::auth::Identity;
 use crate::codec::{Run, RunBuilder};
 use crate::router::SubscriberId;
 use crate::session::{Delivery, Fault, PublishOutcome, PublishToken, Source, SubscriptionKey};
@@ -25,6 +26,8 @@ pub struct Outbox {
     pub subscriber: SubscriberId,
     /// Whether the session is durable: what it has not acknowledged is kept in the log.
     pub durable: bool,
+    /// Whose the session is, if somebody has authenticated for it.
+    owner: OnceLock<Identity>,
     limits: OutboxLimits,
     connected: AtomicBool,
     /// Whether its client speaks MQTT 5.
@@ -135,6 +138,7 @@ impl Outbox {
             client_id,
             subscriber,
             durable,
+            owner: OnceLock::new(),
             limits,
             connected: AtomicBool::new(true),
             is_v5: AtomicBool::new(true),
@@ -145,6 +149,21 @@ impl Outbox {
             inner: Mutex::default(),
             released: Notify::new(),
         })
+    }
+
+    /// The session belongs to this user from now on, if it belongs to nobody yet.
+    pub fn own(&self, identity: Identity) {
+        self.owner.get_or_init(|| identity);
+    }
+
+    /// Whose the session is.
+    pub fn owner(&self) -> Option<&Identity> {
+        self.owner.get()
+    }
+
+    /// Whether the client of `newcomer` may have this session, or end it.
+    pub fn may_be_taken_by(&self, newcomer: &Self) -> bool {
+        self.owner().is_none() || self.owner() == newcomer.owner()
     }
 
     /// Whether the session has a connection.

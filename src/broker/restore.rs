@@ -17,6 +17,7 @@ use super::subscription::{Subscription, SubscriptionOptions, SubscriptionPath};
 use super::turn::Turn;
 use super::will::Will;
 use super::{Broker, LogTag};
+use crate::auth::Identity;
 use crate::log::{Command, Event, LogError, PlaceRecord, RecoveredSession, SubscriptionKind, SubscriptionRecord};
 use crate::session::{Delivery, EventPlace, InFlightPlace, LinkOptions, Session, Source, SubscriptionKey};
 use crate::topic::TopicFilter;
@@ -67,6 +68,9 @@ impl Broker {
         let subscriber = self.router.new_subscriber_id();
         let outbox = Outbox::new(client_id.clone(), subscriber, self.outbox_limits(), true);
         outbox.set_connected(false);
+        if let Some(owner) = &record.owner {
+            outbox.own(Identity::from(owner.as_str()));
+        }
         let floor = self.reader.watermark();
         let place = found.place.unwrap_or_else(|| PlaceRecord {
             session: record.id,

@@ -40,6 +40,15 @@ pub(super) struct Absent {
     pub will: Option<(Timestamp, Will)>,
 }
 
+impl Slot {
+    fn outbox(&self) -> &Arc<Outbox> {
+        match self {
+            Self::Online(outbox) => outbox,
+            Self::Absent(absent) => &absent.client.outbox,
+        }
+    }
+}
+
 impl Absent {
     /// Whether it has ended, though nobody has noticed yet.
     pub fn is_over(&self, now: Timestamp) -> bool {
@@ -56,6 +65,8 @@ pub(super) enum Found {
     Absent(Box<Absent>),
     /// A connection has it.
     Online(Arc<Outbox>),
+    /// It belongs to another user, and stays there.
+    Foreign,
 }
 
 /// What came due of a session. Its identifier is in use until it is parked again or released: nobody can be back before
@@ -72,6 +83,10 @@ impl Sessions {
     /// Claims a client identifier for a connection with this mailbox.
     pub fn claim(&self, client_id: &ClientId, outbox: &Arc<Outbox>) -> Found {
         let mut inner = self.lock();
+        let there = inner.slots.get(client_id).map(Slot::outbox);
+        if there.is_some_and(|there| !there.may_be_taken_by(outbox)) {
+            return Found::Foreign;
+        }
         match inner.slots.remove(client_id) {
             Some(Slot::Online(other)) => {
                 inner.slots.insert(client_id.clone(), Slot::Online(other.clone()));
@@ -160,11 +175,7 @@ impl Sessions {
     /// The mailboxes of all sessions.
     pub fn each_outbox(&self) -> Vec<Arc<Outbox>> {
         let inner = self.lock();
-        let outboxes = inner.slots.values().map(|slot| match slot {
-            Slot::Online(outbox) => outbox.clone(),
-            Slot::Absent(absent) => absent.client.outbox.clone(),
-        });
-        outboxes.collect()
+        inner.slots.values().map(Slot::outbox).cloned().collect()
     }
 
     /// The mailboxes of all connected clients.

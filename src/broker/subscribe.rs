@@ -163,8 +163,13 @@ impl Broker {
         if !wanted || request.path.group.is_some() {
             return;
         }
+        let filter = &request.path.filter;
+        let retained = match filter.as_str().starts_with("$SYS") {
+            true => &self.sys_retained,
+            false => &self.retained,
+        };
         let client_id = client.session.client_id();
-        for message in self.retained.matching(&request.path.filter, now) {
+        for message in retained.matching(filter, now) {
             // [MQTT-3.8.3-3]
             let own = request.options.no_local && message.publisher() == Some(client_id);
             let skips = |selector| !passes(selector, &Subject::new(&message, false), &self.metrics);

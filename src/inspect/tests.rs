@@ -51,6 +51,7 @@ fn session(number: u64, changes: &mut Changes) {
         expiry_secs: u32::MAX,
         created: Timestamp(0),
         disconnected: Some(Timestamp(0)).filter(|_| number.is_multiple_of(2)),
+        owner: None,
     };
     let place = PlaceRecord {
         session: record.id,

@@ -103,6 +103,7 @@ impl World {
             expiry_secs: self.rng.u32(..),
             created: self.clock.now(),
             disconnected: None,
+            owner: self.rng.bool().then(|| format!("u{}", self.rng.u8(..))),
         };
         let session = RecoveredSession {
             record: record.clone(),

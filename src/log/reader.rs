@@ -98,6 +98,11 @@ impl LogReader {
         self.shared.watermark()
     }
 
+    /// How many records are kept, of events and held ones. Walks through all channels: not while the broker is busy.
+    pub fn record_count(&self) -> u64 {
+        self.shared.directory().iter().map(|(_, channel)| channel.count()).sum()
+    }
+
     /// How many channels of events there are.
     pub fn channel_count(&self) -> usize {
         self.shared.directory().event_channels()

@@ -27,6 +27,7 @@ fn session(id: u64) -> SessionRecord {
         expiry_secs: 60,
         created: Timestamp(5),
         disconnected: Some(Timestamp(9)),
+        owner: None,
     }
 }
 

@@ -5,11 +5,13 @@
 
 mod labels;
 mod page;
+mod readings;
 
 use metrics::{Counter, Gauge, Histogram};
 
 pub use labels::{DeliveryKind, DropReason, Family, Label, RefusalReason};
 pub use page::MetricsPage;
+pub use readings::Readings;
 
 use crate::types::{QoS, Timestamp};
 use page::Registrar;
@@ -25,6 +27,8 @@ pub struct Metrics {
     pub connections_refused: Family<RefusalReason>,
     /// Sessions, of connected and of absent clients.
     pub sessions: Gauge,
+    /// Sessions that ended because nobody came back in time.
+    pub sessions_expired: Counter,
     /// Subscriptions of all sessions.
     pub subscriptions: Gauge,
     /// Control packets received.
@@ -112,6 +116,10 @@ impl Metrics {
                 "Connections closed before they were accepted, by reason.",
             ),
             sessions: to.gauge("rewindmq_sessions", "Sessions, of connected and of absent clients."),
+            sessions_expired: to.counter(
+                "rewindmq_sessions_expired_total",
+                "Sessions that ended because their client did not come back in time.",
+            ),
             subscriptions: to.gauge("rewindmq_subscriptions", "Subscriptions of all sessions."),
             packets_received: to.counter("rewindmq_packets_received_total", "MQTT packets received."),
             packets_sent: to.counter("rewindmq_packets_sent_total", "MQTT packets sent."),
@@ -245,6 +253,7 @@ mod tests {
             ("selector_passed_total", "counter"),
             ("selector_skipped_total", "counter"),
             ("sessions", "gauge"),
+            ("sessions_expired_total", "counter"),
             ("start_time_seconds", "gauge"),
             ("store_batch_records", "histogram"),
             ("store_bytes_total", "counter"),
@@ -294,6 +303,22 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
+    }
+
+    #[test]
+    fn what_is_shown_reads_back() {
+        let (metrics, page) = page();
+        metrics.messages_received.of(QoS::AtMostOnce).increment(1);
+        metrics.messages_received.of(QoS::ExactlyOnce).increment(3);
+        metrics.dropped.of(DropReason::QueueFull).increment(2);
+        metrics.sessions.set(5);
+        let readings = page.read();
+        assert_eq!((readings.value("sessions"), readings.value("sessions_x")), (5.0, 0.0));
+        assert_eq!(readings.labelled("dropped_total", "reason", "queue_full"), 2.0);
+        assert_eq!(
+            (readings.sum("messages_received_total"), readings.sum("dropped")),
+            (4.0, 0.0)
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ use metrics::{Counter, Gauge, Histogram, Key, Label as KeyLabel, Level, Metadata
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use super::labels::{Family, Label};
+use super::readings::Readings;
 
 /// The metrics as text.
 #[derive(Clone)]
@@ -19,6 +20,11 @@ impl MetricsPage {
     /// All metrics in the Prometheus text format 0.0.4.
     pub fn render(&self) -> String {
         self.0.render()
+    }
+
+    /// What counters and gauges stand at now. Renders everything: for every few seconds.
+    pub fn read(&self) -> Readings {
+        Readings::parse(&self.render())
     }
 
     /// Takes the samples of the histograms in; they pile up until somebody renders or calls this, so call it every few

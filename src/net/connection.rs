@@ -194,7 +194,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
                 }
                 let is_behind = !broker.log().has_room();
                 *room = is_behind.then(|| wait_for_room(broker.clone()));
-                *phase = if pumped == Pumped::More {
+                *phase = if turned.pumped == Pumped::More {
                     Phase::Yield
                 } else {
                     Phase::Wait

@@ -131,6 +131,7 @@ impl Server {
             tasks: Vec::new(),
             http: None,
         };
+        server.spawn_sys(page.clone());
         server.spawn_listeners(listeners);
         server.spawn_http(http, page);
         server.spawn_housekeeping();
@@ -207,6 +208,24 @@ impl Server {
             }
         });
         self.http = Some(Http { stop, task });
+    }
+
+    /// Tells `$SYS/broker/...` what the metrics stand at.
+    fn spawn_sys(&mut self, page: MetricsPage) {
+        let broker = self.broker.clone();
+        let Some(interval) = broker.config().sys.interval else {
+            return;
+        };
+        broker.publish_sys(&page.read(), broker.clock().now());
+        self.tasks.push(tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(interval);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            ticks.tick().await;
+            loop {
+                ticks.tick().await;
+                broker.publish_sys(&page.read(), broker.clock().now());
+            }
+        }));
     }
 
     fn spawn_housekeeping(&mut self) {

@@ -17,29 +17,31 @@ pub struct SessionRecord {
     pub created: Timestamp,
     /// When its client went away; `None` if it was connected when this was written.
     pub disconnected: Option<Timestamp>,
+    /// The user it belongs to, if one has authenticated for it.
+    pub owner: Option<String>,
 }
 
 impl SessionRecord {
     /// Appends the row's value; the key is the identifier.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        out.push(if self.disconnected.is_some() {
-            HAS_DISCONNECTED
-        } else {
-            0
-        });
+        let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+        out.push(flag(self.disconnected.is_some(), HAS_DISCONNECTED) | flag(self.owner.is_some(), HAS_OWNER));
         put_varint(out, u64::from(self.expiry_secs));
         out.extend_from_slice(&self.created.0.to_be_bytes());
         if let Some(time) = self.disconnected {
             out.extend_from_slice(&time.0.to_be_bytes());
         }
         put_bytes(out, self.client_id.as_bytes());
+        if let Some(owner) = &self.owner {
+            put_bytes(out, owner.as_bytes());
+        }
     }
 
     /// Reads a row.
     pub fn decode(key: &[u8], value: &[u8]) -> Result<Self, StoreError> {
         let mut input = Input::new(Table::Sessions, key, value);
         let flags = input.u8()?;
-        if flags & !HAS_DISCONNECTED != 0 {
+        if flags & !(HAS_DISCONNECTED | HAS_OWNER) != 0 {
             return Err(input.corrupt("unknown flags"));
         }
         let record = Self {
@@ -51,6 +53,10 @@ impl SessionRecord {
                 _ => Some(Timestamp(input.u64()?)),
             },
             client_id: input.text()?.to_owned(),
+            owner: match flags & HAS_OWNER {
+                0 => None,
+                _ => Some(input.text()?.to_owned()),
+            },
         };
         input.end()?;
         Ok(record)
@@ -58,6 +64,7 @@ impl SessionRecord {
 }
 
 const HAS_DISCONNECTED: u8 = 1;
+const HAS_OWNER: u8 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -67,10 +74,11 @@ mod tests {
 
     #[test]
     fn a_session_comes_back_unchanged_and_only_whole() {
-        for (expiry_secs, disconnected) in [
-            (0, None),
-            (u32::MAX, Some(Timestamp(0))),
-            (9, Some(Timestamp(u64::MAX))),
+        for (expiry_secs, disconnected, owner) in [
+            (0, None, None),
+            (u32::MAX, Some(Timestamp(0)), Some("ann".to_owned())),
+            (9, Some(Timestamp(u64::MAX)), None),
+            (9, None, Some("caf\u{e9}".to_owned())),
         ] {
             let record = SessionRecord {
                 id: SessionId(77),
@@ -78,6 +86,7 @@ mod tests {
                 expiry_secs,
                 created: Timestamp(4),
                 disconnected,
+                owner,
             };
             let key = session_key(record.id);
             let mut value = Vec::new();

@@ -270,6 +270,61 @@ def test_who_asks_for_no_method_comes_in_as_before(broker, connect, name):
     assert connect(broker, name, version=4).connack.reason == 0
 
 
+def owned(client, client_id, user="ann", password="s3cret", clean=False):
+    """CONNECT with a session that goes on, and the exchange; returns the CONNACK."""
+    scram = Exchange(user, password)
+    properties = [("session_expiry", 100), ("authentication_method", METHOD), ("authentication_data", scram.first())]
+    client.send(wire.connect(5, client_id, clean, 0, properties))
+    auth(client, CONTINUE, scram.last(challenge(client)))
+    return client.expect(wire.CONNACK)
+
+
+def as_nobody(client, client_id, clean=False):
+    """CONNECT without authentication; returns the CONNACK."""
+    client.send(wire.connect(client.version, client_id, clean, 0, []))
+    return client.expect(wire.CONNACK)
+
+
+@pytest.mark.parametrize("end", ["restart", "crash", "drop", None])
+def test_nobody_else_gets_a_user_s_session(broker, dial, over, name, end):
+    first = dial(broker)
+    assert owned(first, name).reason == 0
+    first.granted(name, qos=1)
+    if end in ("restart", "crash"):
+        over(broker, end)
+    elif end == "drop":
+        first.drop()
+    for clean in (True, False):
+        assert as_nobody(dial(broker), name, clean).reason == 0x87
+        assert as_nobody(dial(broker, version=4), name, clean).reason == 5
+        refusal = owned(dial(broker), name, "bob,=", "pass word", clean)
+        assert refusal.reason == 0x87 and "another user" in refusal.prop("reason_string")
+    if end is None:
+        first.sync()
+    again = dial(broker)
+    connack = owned(again, name)
+    assert (connack.reason, connack.session_present) == (0, True)
+    again.publish(name, "x")
+    assert again.message().payload == b"x"
+
+
+def test_a_session_of_nobody_becomes_the_user_s_who_takes_it(broker, dial, connect, over, name):
+    connect(broker, name, clean=False, session_expiry=100).drop()
+    client = dial(broker)
+    assert owned(client, name).session_present
+    client.drop()
+    over(broker, "crash")
+    assert as_nobody(dial(broker), name).reason == 0x87
+
+
+def test_an_identifier_is_free_when_the_user_s_session_has_ended(broker, dial, name):
+    client = dial(broker)
+    log_in(client, name)
+    assert as_nobody(dial(broker), name).reason == 0x87
+    client.disconnect()
+    assert as_nobody(dial(broker), name).reason == 0
+
+
 def test_passwd_changes_removes_and_refuses(users, tmp_path):
     path = tmp_path / "users"
     assert passwd(path, "a", "one").returncode == 0

@@ -103,9 +103,9 @@ def test_load_averages_move(fast, connect, name):
     watcher = connect(fast, name)
     watcher.granted("$SYS/broker/load/publish/received/+")
     for span in SPANS:
-        watcher.wait(lambda got: got.topic.endswith(span))
+        watcher.wait(lambda got: got.topic.endswith(f"/{span}"))
     watcher.publish("x", "y", qos=0)
-    rises = [watcher.wait(lambda got: got.topic.endswith(span) and float(got.payload) > 0) for span in SPANS]
+    rises = [watcher.wait(lambda got: got.topic.endswith(f"/{span}") and float(got.payload) > 0) for span in SPANS]
     one, five, fifteen = (float(got.payload) for got in rises)
     assert one > five > fifteen, rises
 

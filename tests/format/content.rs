@@ -183,6 +183,7 @@ fn busy() -> Session {
             expiry_secs: 86_400,
             created: NOW,
             disconnected: Some(Timestamp(NOW.0 + 5)),
+            owner: None,
         },
         subscriptions: vec![
             subscription(id, 1, SubscriptionKind::Live, None, "plain/#"),
@@ -216,6 +217,7 @@ fn connected() -> Session {
             expiry_secs: u32::MAX,
             created: NOW,
             disconnected: None,
+            owner: None,
         },
         subscriptions: Vec::new(),
         place: None,
