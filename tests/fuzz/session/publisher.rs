@@ -130,9 +130,13 @@ impl Publisher {
         assert_eq!(earlier, None, "QoS 2 message {id} is published twice");
     }
 
-    /// The session knows what to do about a PUBLISH by itself.
-    pub fn is_known(&self, id: PacketId, qos: QoS) {
+    /// The session knows what to do about a PUBLISH by itself. One of QoS 1 under an identifier of QoS 2 is refused when its
+    /// turn has come.
+    pub fn is_known(&mut self, id: PacketId, qos: QoS) {
         assert!(self.accepted.contains_key(&id), "{qos:?} message {id} is lost");
+        if qos == QoS::AtLeastOnce {
+            self.arrived.push_back((NOBODY, id, Some(false)));
+        }
     }
 
     /// One of the messages whose outcome is awaited.
@@ -164,16 +168,17 @@ impl Publisher {
 
     /// PUBACK.
     pub fn acknowledged(&mut self, ack: &Ack) {
-        if ack.reason == ReasonCode::PacketIdentifierInUse {
-            assert!(
-                self.accepted.contains_key(&ack.packet_id),
-                "{} is not in use",
-                ack.packet_id
-            );
+        let (token, id, good) = self.arrived.pop_front().expect("a PUBLISH that waits for PUBACK");
+        assert_eq!(id, ack.packet_id, "order of PUBACK");
+        let is_refused = ack.reason == ReasonCode::PacketIdentifierInUse;
+        assert_eq!(
+            token == NOBODY,
+            is_refused,
+            "PUBACK {id}: whether the identifier was in use"
+        );
+        if is_refused {
             return;
         }
-        let (_, id, good) = self.arrived.pop_front().expect("a PUBLISH that waits for PUBACK");
-        assert_eq!(id, ack.packet_id, "order of PUBACK");
         assert_eq!(
             good,
             Some(!ack.reason.is_error()),
@@ -262,6 +267,9 @@ impl Publisher {
         assert_eq!(sent.collect::<Vec<_>>(), [], "no acknowledgement");
     }
 }
+
+/// Of a message that the broker is never told of.
+const NOBODY: PublishToken = PublishToken(u64::MAX);
 
 fn publish(qos: QoS, id: PacketId, choice: u8, dup: bool) -> Said {
     let alias = (choice & 0x30 == 0x30).then_some(u16::from(choice >> 6));

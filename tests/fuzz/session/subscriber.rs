@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rewindmq::codec::{Ack, Packet, Publish};
+use rewindmq::codec::{Ack, Packet, Publish, RunBuilder};
 use rewindmq::session::{Delivery, EventPlace, LinkOptions, Sent, Session, Source, SubscriptionIds, SubscriptionKey};
 use rewindmq::types::{Message, MessageParts, PacketId, Position, QoS, Sequence, Timestamp, Version};
 
@@ -127,7 +127,32 @@ impl Subscriber {
         // Numbers of what is in a log are positions; these are far above.
         let number = UNLOGGED + self.next;
         self.next += 1;
-        self.send(session, number, message, now);
+        let plain = message.source == FromWhere::Live && message.qos < 2 && !message.retain;
+        if plain && message.expiry_secs.is_none() && session.takes_runs(self.options.version) {
+            self.send_run(session, number, message);
+        } else {
+            self.send(session, number, message, now);
+        }
+    }
+
+    /// The same for a message whose packet is ready: after the connection nothing of it is left.
+    fn send_run(&mut self, session: &mut Session, number: u64, message: Offered) {
+        let delivery = message.delivery(number);
+        let mut run = RunBuilder::new(self.options.version, delivery.qos);
+        let parts = &delivery.message;
+        run.push(
+            parts.topic_bytes(),
+            parts.properties(),
+            parts.payload(),
+            &delivery.subscription_ids,
+        );
+        let could_go = session.can_send(delivery.qos);
+        let (sent, left) = session.send_run(run.finish(false));
+        assert_eq!((sent.messages == 1, left.is_none()), (could_go, could_go));
+        if could_go && message.qos > 0 {
+            let forgotten = Source::Group(SubscriptionKey(2), Position(number));
+            self.flight.insert(number, (forgotten, message.qos));
+        }
     }
 
     pub fn send(&mut self, session: &mut Session, number: u64, message: Offered, now: Timestamp) -> Went {
