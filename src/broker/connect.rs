@@ -45,7 +45,11 @@ impl Broker {
         } else {
             connect.client_id.as_str().into()
         };
-        self.check_connack_fits(&connect, assigned_id.then_some(client_id.as_str()))?;
+        self.check_connack_fits(
+            &connect,
+            assigned_id.then_some(client_id.as_str()),
+            authenticated.as_ref(),
+        )?;
         let durable = self.session_expiry(&connect) > 0;
         let subscriber = self.router.new_subscriber_id();
         let outbox = Outbox::new(client_id.clone(), subscriber, self.outbox_limits(), durable);
@@ -75,13 +79,12 @@ impl Broker {
             session_present,
             ..
         } = entry;
-        let mut connack = self.connack(&connect, &client, session_present);
-        client.credentials = authenticated.map(|Authenticated { identity, data }| {
-            // [MQTT-4.12.0-5]
-            connack.authentication_method.clone_from(&connect.authentication_method);
-            connack.authentication_data = Some(data);
-            Box::new(Credentials::new(identity))
-        });
+        let assigned_id = client.assigned_id.then(|| client.client_id());
+        let connack = ConnAck {
+            session_present,
+            ..self.new_connack(&connect, assigned_id, authenticated.as_ref())
+        };
+        client.credentials = authenticated.map(|authenticated| Box::new(Credentials::new(authenticated.identity)));
         client.write(Packet::ConnAck(Box::new(connack)));
         self.connections.fetch_add(1, Ordering::Relaxed);
         self.metrics.connections.increment(1);
@@ -351,13 +354,18 @@ impl Broker {
     }
 
     /// A client that cannot take what it has to be told is let in nowhere [MQTT-3.1.2-24].
-    fn check_connack_fits(&self, connect: &Connect, assigned_id: Option<&str>) -> Result<(), Refused> {
+    fn check_connack_fits(
+        &self,
+        connect: &Connect,
+        assigned_id: Option<&str>,
+        authenticated: Option<&Authenticated>,
+    ) -> Result<(), Refused> {
         let Some(largest) = connect.maximum_packet_size else {
             return Ok(());
         };
         let connack = ConnAck {
             user_properties: Vec::new(),
-            ..self.new_connack(connect, assigned_id)
+            ..self.new_connack(connect, assigned_id, authenticated)
         };
         let len = codec::encoded_len(&Packet::ConnAck(Box::new(connack)), connect.version);
         if len.is_ok_and(|len| len <= largest as usize) {
@@ -367,21 +375,23 @@ impl Broker {
         Err(Refused::new(ReasonCode::PacketTooLarge, RefusalReason::Protocol, why))
     }
 
-    fn connack(&self, connect: &Connect, client: &Client, session_present: bool) -> ConnAck {
-        let assigned_id = client.assigned_id.then(|| client.client_id());
-        ConnAck {
-            session_present,
-            ..self.new_connack(connect, assigned_id)
-        }
-    }
-
-    fn new_connack(&self, connect: &Connect, assigned_id: Option<&str>) -> ConnAck {
+    fn new_connack(
+        &self,
+        connect: &Connect,
+        assigned_id: Option<&str>,
+        authenticated: Option<&Authenticated>,
+    ) -> ConnAck {
         let mut connack = ConnAck::new(ReasonCode::Success);
         if connect.version == Version::V3 {
             return connack;
         }
         let session = &self.config.session;
         connack.assigned_client_id = assigned_id.map(str::to_owned);
+        if let Some(authenticated) = authenticated {
+            // [MQTT-4.12.0-5]
+            connack.authentication_method.clone_from(&connect.authentication_method);
+            connack.authentication_data = Some(authenticated.data.clone());
+        }
         connack.receive_maximum = Some(session.receive_maximum);
         connack.maximum_packet_size = Some(session.max_packet_size);
         connack.topic_alias_maximum = Some(session.topic_alias_maximum);

@@ -202,6 +202,14 @@ def test_a_challenge_beyond_maximum_packet_size_is_not_sent(broker, dial, name):
     assert client.expect_closed() == []
 
 
+def test_a_connack_beyond_maximum_packet_size_lets_nobody_in(broker, dial, name):
+    client, scram = dial(broker), Exchange("ann", "s3cret")
+    # The challenge fits; the identifier that the broker gives does not.
+    begin(client, "", scram.first(), maximum_packet_size=120)
+    auth(client, CONTINUE, scram.last(challenge(client)))
+    refused(client, 0x95)
+
+
 def test_a_session_goes_on_after_an_exchange(broker, dial, name):
     for present in (False, True):
         client, scram = dial(broker), Exchange("ann", "s3cret")
