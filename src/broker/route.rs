@@ -330,11 +330,11 @@ impl Route {
             .map(|target| (&target.outbox, usize::from(target.kind)))
     }
 
-    /// The member of the one group whose turn it is.
+    /// Works with the member of the one group whose turn it is.
     #[inline]
-    pub(super) fn member(&self, topic: &str) -> Option<Member> {
+    pub(super) fn with_member<R>(&self, topic: &str, work: impl FnOnce(&Member) -> R) -> Option<R> {
         let (group, _) = self.others.shares.first()?;
-        group.choose(hash_topic(topic.as_bytes()), fastrand::u64(..))
+        group.with_chosen(|| hash_topic(topic.as_bytes()), || fastrand::u64(..), work)
     }
 
     /// Whether the one group wants a message that passes these selectors.

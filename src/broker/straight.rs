@@ -132,15 +132,19 @@ impl Messages {
 
     /// Adds a packet for one member of a group.
     fn choose(&mut self, packet: &Straight<'_>) -> Option<()> {
-        self.close();
-        let member = self.last.as_ref()?.route.member(packet.publish.topic)?;
-        let (outbox, qos) = (&member.outbox, member.options.qos.min(packet.publish.qos));
-        if outbox.durable && qos > QoS::AtMostOnce {
-            return None;
+        if self.shared.is_some() {
+            self.close();
         }
-        let run = self.batches.packets(outbox, outbox.version(), qos);
-        packet.add_to(run, member.options.id.map(NonZeroU32::get).as_slice());
-        Some(())
+        let (route, batches) = (&self.last.as_ref()?.route, &mut self.batches);
+        route.with_member(packet.publish.topic, |member| {
+            let (outbox, qos) = (&member.outbox, member.options.qos.min(packet.publish.qos));
+            if outbox.durable && qos > QoS::AtMostOnce {
+                return None;
+            }
+            let run = batches.packets(outbox, outbox.version(), qos);
+            packet.add_to(run, member.options.id.map(NonZeroU32::get).as_slice());
+            Some(())
+        })?
     }
 
     /// Adds a packet for all targets of the route.

@@ -88,6 +88,24 @@ impl<M: Candidate + Clone> ShareGroup<M> {
         inner.choose(self.strategy, topic_hash, random)
     }
 
+    /// Works with that member in place. The hash and the random number are made only for a strategy that asks for them.
+    pub fn with_chosen<R>(
+        &self,
+        topic_hash: impl FnOnce() -> u64,
+        random: impl FnOnce() -> u64,
+        work: impl FnOnce(&M) -> R,
+    ) -> Option<R> {
+        let topic_hash = if self.strategy == Strategy::HashTopic {
+            topic_hash()
+        } else {
+            0
+        };
+        let random = if self.strategy == Strategy::Random { random() } else { 0 };
+        let inner = &mut *self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = choose_live(self.strategy, &mut inner.cursor, &inner.members, topic_hash, random)?;
+        inner.members.get(index).map(work)
+    }
+
     /// The same for a message that the log has at `position`; `None` as well when a cursor reads it there.
     pub fn choose_kept(&self, position: Position, topic_hash: u64, random: u64) -> Option<M> {
         let inner = &mut *self.inner.lock().unwrap_or_else(PoisonError::into_inner);

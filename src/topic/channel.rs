@@ -21,6 +21,9 @@ pub enum ChannelError {
 
 /// The name of the channel that holds the events of a topic.
 pub fn channel_name(topic: &str) -> String {
+    if is_plain(topic.as_bytes()) {
+        return topic.replace('/', ".");
+    }
     let mut name = String::with_capacity(topic.len() + 2);
     for (depth, level) in topic.split('/').enumerate() {
         if depth > 0 {
@@ -50,6 +53,19 @@ pub fn topic_of_channel(channel: &str) -> Result<String, ChannelError> {
         return Err(ChannelError::NotCanonical(canonical));
     }
     Ok(topic)
+}
+
+/// Whether every level is spelled as it is: most topics are.
+fn is_plain(topic: &[u8]) -> bool {
+    let mut before = b'/';
+    for &byte in topic {
+        let plain = byte.is_ascii_graphic() && !matches!(byte, b'%' | b'.' | b'*' | b'>');
+        if !plain || (byte == b'/' && before == b'/') {
+            return false;
+        }
+        before = byte;
+    }
+    before != b'/'
 }
 
 /// Appends one topic level as a channel name spells it.
@@ -101,6 +117,10 @@ mod tests {
             ("a/b", "a.b"),
             ("a.b/c", "a%2Eb.c"),
             ("/", "%-.%-"),
+            ("a//b", "a.%-.b"),
+            ("/a", "%-.a"),
+            ("a/", "a.%-"),
+            ("a-_$/B~9/c", "a-_$.B~9.c"),
             ("100%/x", "100%25.x"),
             ("%-", "%25-"),
             ("*/>", "%2A.%3E"),
