@@ -435,14 +435,18 @@ impl Broker {
             turn.submit(command, LogTag::None);
             client.durable = None;
         }
-        let unacknowledged = client.session.in_flight_without_cursor() + client.outbox.waiting();
-        self.metrics
-            .dropped
-            .of(DropReason::SessionEnded)
-            .increment(unacknowledged as u64);
+        let unfinished = Self::take_unfinished(&mut client);
+        self.count_session_ended(unfinished.lost);
         self.leave_all(&mut client);
         self.flush(&mut client.turn);
+        self.inherit(unfinished, turn);
         self.count_sessions();
+    }
+
+    /// Counts messages that nobody gets because a session has ended.
+    pub(super) fn count_session_ended(&self, messages: usize) {
+        let dropped = self.metrics.dropped.of(DropReason::SessionEnded);
+        dropped.increment(messages as u64);
     }
 }
 

@@ -104,7 +104,7 @@ impl Broker {
                     durable.place.acked(position);
                 }
             }
-            Source::Live | Source::Retained => {}
+            Source::Live | Source::Shared(_) | Source::Retained => {}
         }
     }
 

@@ -172,7 +172,7 @@ fn record(place: &InFlightPlace) -> InFlightRecord {
     let from = match place.source {
         Source::Session(position) => InFlightFrom::Session(position),
         Source::Replay(key, position) => InFlightFrom::Replay(key.0, position),
-        Source::Live | Source::Retained | Source::Group(..) => {
+        Source::Live | Source::Shared(_) | Source::Retained | Source::Group(..) => {
             InFlightFrom::Own(place.message.as_deref().map(|message| Box::new(message.clone())))
         }
     };

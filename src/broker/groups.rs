@@ -111,6 +111,15 @@ impl Groups {
         (groups, shares.into_iter().chain(members).sum())
     }
 
+    /// A live group, if there is one of this name.
+    pub fn live_share(&self, name: &Arc<str>, filter: &TopicFilter) -> Option<Arc<ShareGroup<Member>>> {
+        let shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        match shares.get(&(name.clone(), filter.clone())) {
+            Some(Share::Live(_, group)) => Some(group.clone()),
+            _ => None,
+        }
+    }
+
     /// Leaves a live group; the last member takes it away.
     pub fn leave_share(&self, name: &Arc<str>, filter: &TopicFilter, member: SubscriberId, router: &Router<Target>) {
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);

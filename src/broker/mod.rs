@@ -17,6 +17,7 @@ mod groups;
 mod handle;
 mod holds;
 mod housekeeping;
+mod inherit;
 mod lane;
 mod lent;
 mod live_target;

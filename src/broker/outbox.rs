@@ -302,8 +302,14 @@ impl Outbox {
     }
 
     /// How many messages wait.
+    #[cfg(test)]
     pub fn waiting(&self) -> usize {
         self.lock().live.len()
+    }
+
+    /// Takes out what waits: the session has ended.
+    pub fn take_rest(&self) -> Queue {
+        std::mem::take(&mut self.lock().live)
     }
 
     /// Puts messages back that the connection could not send, before newer ones.

@@ -38,7 +38,8 @@ impl Queued {
         }
     }
 
-    fn messages(&self) -> usize {
+    /// How many they are.
+    pub fn messages(&self) -> usize {
         match self {
             Self::One(_) => 1,
             Self::Run(run) => run.packets(),

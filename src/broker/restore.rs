@@ -312,7 +312,7 @@ fn position_to_read(place: &InFlightPlace) -> Option<Position> {
     match place.source {
         _ if place.completing => None,
         Source::Session(position) | Source::Replay(_, position) => Some(position),
-        Source::Live | Source::Retained | Source::Group(..) => None,
+        Source::Live | Source::Shared(_) | Source::Retained | Source::Group(..) => None,
     }
 }
 

@@ -18,7 +18,7 @@ use crate::log::{ChannelKind, Stored};
 use crate::metrics::Metrics;
 use crate::router::{Prepared, RouteCache, ShareGroup, SubscriberId, hash_topic};
 use crate::selector::{Selector, SelectorSet, SetBuilder};
-use crate::session::{Source, SubscriptionKey};
+use crate::session::{Delivery, Source, SubscriptionKey};
 use crate::types::{HasEmpty, Message, QoS, Rare};
 
 /// What the router holds at a filter.
@@ -101,6 +101,15 @@ pub struct Member {
     pub outbox: Arc<Outbox>,
     /// What its subscription asked for.
     pub options: SubscriptionOptions,
+    /// The session's name for its subscription.
+    pub key: SubscriptionKey,
+}
+
+impl Member {
+    /// The delivery of a message that it gets.
+    pub fn delivery(&self, message: &Arc<Message>) -> Delivery {
+        self.options.delivery(message, Source::Shared(self.key))
+    }
 }
 
 impl Candidate for Member {
@@ -424,7 +433,7 @@ impl Broker {
                 None => group.choose(topic_hash, random),
             };
             if let Some(member) = chosen {
-                let delivery = member.options.delivery(message, Source::Live);
+                let delivery = member.delivery(message);
                 turn.push(&member.outbox, Item::Live(delivery));
             }
         }

@@ -78,6 +78,7 @@ impl Broker {
         let member = Member {
             outbox: client.outbox.clone(),
             options: request.options,
+            key,
         };
         let joining = Joining {
             outbox: &client.outbox,

@@ -138,7 +138,8 @@ impl Messages {
         let (route, batches) = (&self.last.as_ref()?.route, &mut self.batches);
         route.with_member(packet.publish.topic, |member| {
             let (outbox, qos) = (&member.outbox, member.options.qos.min(packet.publish.qos));
-            if outbox.durable && qos > QoS::AtMostOnce {
+            if qos > QoS::AtMostOnce {
+                // Kept until it is acknowledged: another member may get it.
                 return None;
             }
             let run = batches.packets(outbox, outbox.version(), qos);

@@ -66,7 +66,7 @@ impl SubscriptionOptions {
         Delivery {
             message: message.clone(),
             qos: self.qos.min(message.qos()),
-            retain: self.retain_as_published && message.retain() && source == Source::Live,
+            retain: self.retain_as_published && message.retain() && matches!(source, Source::Live | Source::Shared(_)),
             subscription_ids: self.id.map(NonZeroU32::get).into_iter().collect(),
             source,
             event: None,

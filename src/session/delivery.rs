@@ -38,6 +38,8 @@ impl Delivery {
 pub enum Source {
     /// A plain subscription: nothing but the packet identifier waits for the acknowledgement.
     Live,
+    /// A live group, without a cursor: as `Live`, but another member may have it when the session ends.
+    Shared(SubscriptionKey),
     /// A retained message sent because of a SUBSCRIBE.
     Retained,
     /// A replay subscription of this session; the acknowledgement moves its cursor.

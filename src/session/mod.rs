@@ -160,6 +160,15 @@ impl Session {
         positions
     }
 
+    /// Takes out QoS 1 messages of live groups that the client has not acknowledged, in the order they were sent: the session
+    /// has ended.
+    pub fn take_shared(&mut self) -> Vec<Delivery> {
+        match self.outbound.used() {
+            Some(outbound) => outbound.take_shared(),
+            None => Vec::new(),
+        }
+    }
+
     /// Takes out what is in flight, to be kept without its messages while the client is away.
     pub fn unload(&mut self) -> Vec<InFlightPlace> {
         self.outbound.unload()

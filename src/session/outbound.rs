@@ -137,6 +137,18 @@ impl Outbound {
         positions
     }
 
+    /// Takes out QoS 1 messages of live groups, in the order they were sent.
+    pub fn take_shared(&mut self) -> Vec<Delivery> {
+        let is_shared = |entry: &InFlight| {
+            matches!(entry.source, Source::Shared(_)) && entry.stage == Stage::Acknowledge && !entry.given_up
+        };
+        let shared = self.in_flight.iter().filter(|(_, entry)| is_shared(entry));
+        let mut ids: Vec<(u64, PacketId)> = shared.map(|(id, entry)| (entry.order, *id)).collect();
+        ids.sort_unstable();
+        let entries = ids.into_iter().filter_map(|(_, id)| self.in_flight.remove(&id));
+        entries.filter_map(|entry| entry.delivery).collect()
+    }
+
     /// Takes everything in flight out, to be kept without its messages until the client is back.
     pub fn unload(&mut self) -> Vec<InFlightPlace> {
         let places = self.places();

@@ -388,6 +388,75 @@ fn nothing_is_lost_or_doubled_when_a_durable_member_joins_under_load_that_waits_
 }
 
 /// Two durable members of a group with this strategy.
+const SESSION_ENDED: &str = "rewindmq_dropped_total{reason=\"session_ended\"}";
+
+fn sticky() -> Broker {
+    let mut config = config();
+    config.shared.strategy = SharedStrategy::Sticky;
+    Broker::start_on(config, Arc::new(MemoryStore::new()))
+}
+
+#[test]
+fn what_a_clean_member_leaves_behind_goes_to_another() {
+    let broker = sticky();
+    let slow = Connect {
+        receive_maximum: Some(2),
+        ..v5("first")
+    };
+    let mut first = member(&broker, slow);
+    publish(&broker, 1..=5);
+    let open = [first.next(), first.next()];
+    first.acknowledge(&open[0]);
+    let third = first.next();
+    assert_eq!(third.text(), "3");
+    first.ping();
+    let mut second = member(&broker, v5("second"));
+    second.assert_quiet();
+    first.cut();
+    assert_eq!(second.take_texts(4), texts(2..=5));
+    publish(&broker, 6..=6);
+    assert_eq!(second.take_texts(1), texts([6]));
+    second.assert_quiet();
+    assert_eq!(broker.metric(SESSION_ENDED), 0.0);
+}
+
+#[test]
+fn a_qos2_message_that_a_clean_member_has_begun_to_get_is_nobody_else_s() {
+    let broker = sticky();
+    let mut first = broker.connect(Connect {
+        receive_maximum: Some(1),
+        ..v5("first")
+    });
+    first.subscribe(SHARE, 2, &[]);
+    let mut publisher = broker.connect(v5("publisher"));
+    for text in ["1", "2"] {
+        publisher.publish(&Post {
+            qos: 2,
+            ..post("t/a", text)
+        });
+    }
+    assert_eq!(first.next().text(), "1");
+    let mut second = broker.connect(v5("second"));
+    second.subscribe(SHARE, 2, &[]);
+    first.cut();
+    assert_eq!(second.next().text(), "2");
+    second.assert_quiet();
+}
+
+#[test]
+fn what_the_last_clean_member_leaves_behind_is_counted() {
+    let broker = sticky();
+    let mut first = member(&broker, v5("first"));
+    publish(&broker, 1..=2);
+    assert_eq!((first.next().text(), first.next().text()), ("1", "2"));
+    first.disconnect();
+    let deadline = Instant::now() + DEADLINE;
+    while broker.metric(SESSION_ENDED) < 2.0 {
+        assert!(Instant::now() < deadline, "nobody counts them");
+        thread::yield_now();
+    }
+}
+
 fn pair(strategy: SharedStrategy) -> (Broker, Client, Client) {
     let mut config = config();
     config.shared.strategy = strategy;

@@ -171,6 +171,7 @@ fn overlapping_subscriptions_of_a_session_give_one_copy() {
 fn live_group_that_ended_leaves_what_the_log_has_to_its_cursor() {
     let group = ShareGroup::new(crate::cursor::Strategy::RoundRobin, Position(4));
     group.join(Member {
+        key: SubscriptionKey(1),
         outbox: outbox(1, false),
         options: options(QoS::AtLeastOnce),
     });
