@@ -42,7 +42,11 @@
 //! publisher's `store` property decide whether it is kept.
 //!
 //! - **Not kept**: it is routed at once. Each session that wants it gets it into its mailbox (the outbox); at the end of
-//!   the turn every touched mailbox is locked once and its session woken once.
+//!   the turn every touched mailbox is locked once and its session woken once. The common case needs no message in
+//!   between: a PUBLISH that nobody keeps, without RETAIN, alias and expiry, is copied from the input behind others for
+//!   the same session, or once for each kind of subscriber (version, QoS, identifiers, selector) of a topic with many. Such a
+//!   *run* of packets is handed over as one, shared by all who get it; a session copies it to its output and fills in its
+//!   packet identifiers. A client that uses aliases or limits the packet size takes the run apart.
 //! - **Kept**: it goes to the log as a command. One writer thread takes everything that arrived while the last
 //!   transaction was syncing, gives each event its position and sequence, and commits it in one LMDB transaction. Only
 //!   then does the log's tail thread hand the commit back: the event is routed, and the publisher's session may write
@@ -69,7 +73,7 @@
 //! while their client is away: they are read from the log by position when it comes back.
 //!
 //! A shared subscription without a start option lives in memory until a durable session joins it; then it becomes a group with a
-//! cursor, and its other members follow.
+//! cursor, and its other members follow. What a member without a durable session leaves behind goes to the others.
 //!
 //! # Selectors
 //!
@@ -95,6 +99,9 @@
 //!
 //! One single-threaded runtime per worker; a connection stays on the worker that got it. One writer thread and one tail
 //! thread for the log. Sessions are owned by their connection's task; others only put something into the mailbox.
+//!
+//! An idle connection holds no buffer: buffers go round among the busy ones of a worker. What a client needs only for QoS 1
+//! and 2, aliases, a will or replay is made when it is used.
 //!
 //! # What is assumed of the disk
 //!
