@@ -132,6 +132,10 @@ impl Candidate for Member {
 pub struct Route {
     /// Whether a durable session, here or away, has to find messages of QoS 1 and 2 in the log.
     holds: bool,
+    /// The same, or one that only a selector may want: that is found out elsewhere, once.
+    may_hold: bool,
+    /// Whether any target has a selector.
+    selects: bool,
     /// Whether more waits for such a session than may, so that publishers are refused.
     full: bool,
     /// Whether somebody who is away wants the topic.
@@ -221,9 +225,12 @@ impl Prepared<Target> for Route {
         }
         self.pass = self.choose_pass();
         let mut selectors = 0;
-        if let Some(selection) = &mut self.others.selection {
+        self.may_hold = self.holds;
+        if let Some(selection) = self.selection() {
             selection.set = std::mem::take(&mut selection.building).build();
             selectors = selection.set.len();
+            let may_hold = !selection.holds.is_empty();
+            (self.selects, self.may_hold) = (true, self.holds || may_hold);
         }
         self.live.len() + self.others.shares.len() + self.others.replays.len() + self.others.groups.len() + selectors
     }
@@ -234,7 +241,7 @@ impl Route {
         if outbox.durable && options.qos > QoS::AtMostOnce {
             self.hold(selector);
             if outbox.is_over_limit() {
-                match self.others.selection.as_mut().filter(|_| selector != ANY) {
+                match self.selection().filter(|_| selector != ANY) {
                     Some(selection) => selection.full.push(selector),
                     None => self.full = true,
                 }
@@ -247,6 +254,11 @@ impl Route {
         self.live.push(LiveTarget::new(outbox, options, selector));
     }
 
+    /// The selectors, if there are any.
+    fn selection(&mut self) -> Option<&mut Selection> {
+        self.others.used()?.selection.as_deref_mut()
+    }
+
     /// The index of a selector among those of this route.
     fn index(&mut self, selector: Option<&Arc<Selector>>) -> SelectorIndex {
         let Some(selector) = selector else { return ANY };
@@ -256,7 +268,7 @@ impl Route {
 
     /// A durable session has to find what passes this selector in the log.
     fn hold(&mut self, selector: SelectorIndex) {
-        match self.others.selection.as_mut().filter(|_| selector != ANY) {
+        match self.selection().filter(|_| selector != ANY) {
             Some(selection) => selection.holds.push(selector),
             None => self.holds = true,
         }
@@ -307,18 +319,9 @@ impl Route {
     #[inline]
     pub(super) fn pass(&self, qos: QoS, from: SubscriberId) -> Pass {
         let avoids = self.pass == Pass::Each && self.live.iter().any(|target| target.may_avoid(from));
-        // Whether one must be held that only a selector may want is found out elsewhere, once.
-        let may_hold = self.holds
-            || self
-                .others
-                .selection
-                .as_ref()
-                .is_some_and(|selection| !selection.holds.is_empty());
-        if avoids || may_hold && qos > QoS::AtMostOnce {
-            Pass::Not
-        } else {
-            self.pass
-        }
+        // What a member of a group gets at QoS 1 is kept until it is acknowledged: another may get it.
+        let is_kept = qos > QoS::AtMostOnce && (self.may_hold || self.pass == Pass::Member);
+        if avoids || is_kept { Pass::Not } else { self.pass }
     }
 
     /// Each session that gets a packet, and what it is granted.
@@ -355,7 +358,7 @@ impl Route {
     /// Whether any target has a selector.
     #[inline]
     pub(super) fn selects(&self) -> bool {
-        self.others.selection.is_some()
+        self.selects
     }
 
     /// Overlapping plain subscriptions of a session give one copy (section 3.3.4).

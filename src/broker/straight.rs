@@ -137,15 +137,10 @@ impl Messages {
         }
         let (route, batches) = (&self.last.as_ref()?.route, &mut self.batches);
         route.with_member(packet.publish.topic, |member| {
-            let (outbox, qos) = (&member.outbox, member.options.qos.min(packet.publish.qos));
-            if qos > QoS::AtMostOnce {
-                // Kept until it is acknowledged: another member may get it.
-                return None;
-            }
-            let run = batches.packets(outbox, outbox.version(), qos);
+            let outbox = &member.outbox;
+            let run = batches.packets(outbox, outbox.version(), QoS::AtMostOnce);
             packet.add_to(run, member.options.id.map(NonZeroU32::get).as_slice());
-            Some(())
-        })?
+        })
     }
 
     /// Adds a packet for all targets of the route.

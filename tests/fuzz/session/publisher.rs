@@ -35,7 +35,7 @@ pub struct Publisher {
     accepted: BTreeMap<PacketId, Accepted>,
     /// Packet identifiers of QoS 2 that were ever committed, and those that were refused and not yet told.
     ever_committed: BTreeSet<PacketId>,
-    refused: BTreeSet<PacketId>,
+    refused: Vec<PacketId>,
     waiting: VecDeque<PublishToken>,
     last_token: Option<PublishToken>,
     /// Identifiers whose PUBREL is on its way to disk.
@@ -162,7 +162,7 @@ impl Publisher {
             self.ever_committed.insert(id);
         } else {
             self.accepted.remove(&id);
-            self.refused.insert(id);
+            self.refused.push(id);
         }
     }
 
@@ -191,7 +191,9 @@ impl Publisher {
     pub fn received(&mut self, ack: &Ack, honest: bool) {
         let id = ack.packet_id;
         if ack.reason.is_error() {
-            assert!(self.refused.remove(&id), "PUBREC {id} refuses what was not refused");
+            let refused = self.refused.iter().position(|refused| *refused == id);
+            self.refused
+                .remove(refused.unwrap_or_else(|| panic!("PUBREC {id} refuses what was not refused")));
             self.mine.remove(&id);
             return;
         }
