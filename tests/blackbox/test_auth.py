@@ -2,6 +2,7 @@
 
 import os
 import pty
+import termios
 import stat
 import subprocess
 
@@ -362,6 +363,9 @@ def test_passwd_at_a_terminal_asks_twice_and_shows_nothing(tmp_path):
     for prompt in (b"Password: ", b"Again: "):
         while prompt not in shown:
             shown += os.read(terminal, 1000)
+        # The prompt comes before the terminal stops showing what is typed.
+        while termios.tcgetattr(terminal)[3] & termios.ECHO:
+            os.sched_yield()
         os.write(terminal, b"typed\n")
     try:
         while chunk := os.read(terminal, 1000):
