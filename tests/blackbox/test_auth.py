@@ -2,9 +2,9 @@
 
 import os
 import pty
-import termios
 import stat
 import subprocess
+import termios
 
 import pytest
 
