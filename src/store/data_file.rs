@@ -138,7 +138,7 @@ impl DataFile {
                 if page.is_branch() {
                     ahead.push(node.below());
                 } else {
-                    let list = self.value(head, &node).ok_or_else(broken)?;
+                    let list = self.value(head, &node)?.ok_or_else(broken)?;
                     free.extend(numbers(&list).skip(1).filter(|page| *page >= first));
                 }
             }
@@ -146,17 +146,18 @@ impl DataFile {
         Ok(free)
     }
 
-    /// The value of a node on a leaf, which may have pages of its own.
-    fn value(&self, head: &Head, node: &Node<'_>) -> Option<Vec<u8>> {
-        let length = node.value_length();
+    /// The value of a node on a leaf, which may have pages of its own; `None` for one that cannot be. The error says that
+    /// the file ends before those pages.
+    fn value(&self, head: &Head, node: &Node<'_>) -> Result<Option<Vec<u8>>, StoreError> {
         let Some(page) = node.own_page() else {
-            return node.value().map(<[u8]>::to_vec);
+            return Ok(node.value().map(<[u8]>::to_vec));
         };
-        let at = page.checked_mul(head.page_bytes)? + PAGE_HEAD as u64;
-        if at.checked_add(length)? > self.length().ok()? {
-            return None;
+        let (length, pages) = (node.value_length(), head.last_page + 1);
+        if page >= pages || length > (pages - page) * head.page_bytes {
+            return Ok(None);
         }
-        self.read(at, usize::try_from(length).ok()?).ok()
+        let length = usize::try_from(length).map_err(|_| self.damaged("a value is too long"))?;
+        self.read(page * head.page_bytes + PAGE_HEAD as u64, length).map(Some)
     }
 
     /// A page of a tree.

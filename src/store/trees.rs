@@ -110,7 +110,9 @@ impl<'f> Walk<'f> {
         }
         self.rows += nodes.len() as u64;
         for node in &nodes {
-            self.check_value(node).ok_or_else(broken)?;
+            if !self.value_is_whole(node)? {
+                return Err(broken());
+            }
             self.trees.extend(node.tree());
         }
         Ok(())
@@ -132,18 +134,21 @@ impl<'f> Walk<'f> {
         }
     }
 
-    /// Looks whether a value is in its page, or in pages of its own that are there.
-    fn check_value(&self, node: &Node<'_>) -> Option<()> {
-        node.value()?;
-        let Some(page) = node.own_page() else { return Some(()) };
-        let at = page.checked_mul(self.head.page_bytes)?;
-        let first = self.file.read(at, PAGE_HEAD).ok()?;
+    /// Whether a value is in its page, or in pages of its own. The error says that the file ends before those.
+    fn value_is_whole(&self, node: &Node<'_>) -> Result<bool, StoreError> {
+        if node.value().is_none() {
+            return Ok(false);
+        }
+        let Some(page) = node.own_page() else { return Ok(true) };
+        if page > self.head.last_page {
+            return Ok(false);
+        }
+        let first = self.file.read(page * self.head.page_bytes, PAGE_HEAD)?;
         let pages = u64::from(u32_at(&first, PAGE_COUNT));
-        let whole = u64_at(&first, 0) == page
+        Ok(u64_at(&first, 0) == page
             && u16_at(&first, PAGE_FLAGS) == VALUE
             && node.value_length() + PAGE_HEAD as u64 <= pages * self.head.page_bytes
-            && page + pages <= self.head.last_page + 1;
-        whole.then_some(())
+            && page + pages <= self.head.last_page + 1)
     }
 }
 
