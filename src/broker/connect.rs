@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::arrival::Arrival;
 use super::authenticate::{Authenticated, Credentials};
 use super::client::Client;
 use super::durable::Durable;
@@ -36,9 +37,10 @@ impl Broker {
     pub async fn connect(
         &self,
         connect: Connect,
+        arrival: &Arrival,
         authenticated: Option<Authenticated>,
     ) -> Result<Box<Client>, Refused> {
-        self.admit(&connect, authenticated.as_ref())?;
+        self.admit(&connect, arrival, authenticated.as_ref())?;
         let assigned_id = connect.client_id.is_empty();
         let client_id: ClientId = if assigned_id {
             self.new_client_id()?
@@ -208,7 +210,20 @@ impl Broker {
         Ok(())
     }
 
-    fn admit(&self, connect: &Connect, authenticated: Option<&Authenticated>) -> Result<(), Refused> {
+    fn admit(
+        &self,
+        connect: &Connect,
+        arrival: &Arrival,
+        authenticated: Option<&Authenticated>,
+    ) -> Result<(), Refused> {
+        if authenticated.is_none() && !arrival.gate.anonymous {
+            let why = "this listener lets in only clients that authenticate";
+            return Err(Refused::new(
+                ReasonCode::NotAuthorized,
+                RefusalReason::Authentication,
+                why,
+            ));
+        }
         if self.stopping.load(Ordering::Acquire) {
             return Err(Refused::new(
                 ReasonCode::ServerUnavailable,

@@ -2,6 +2,7 @@
 
 mod absent;
 mod ack;
+mod arrival;
 mod authenticate;
 mod batches;
 mod client;
@@ -53,6 +54,7 @@ mod will;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
+pub use arrival::{Arrival, Gate, Peer};
 pub use authenticate::{Authenticated, Introduced, Introduction};
 pub use client::Client;
 pub use connect::Refused;

@@ -7,7 +7,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::wire::Wire;
-use crate::broker::{Authenticated, Broker, Client, Introduced, Introduction, Refused};
+use crate::broker::{Arrival, Authenticated, Broker, Client, Introduced, Introduction, Refused};
 use crate::codec::{self, Auth, ConnAck, Connect, DecodeLimits, Packet};
 use crate::metrics::RefusalReason;
 use crate::types::{ReasonCode, Version};
@@ -22,6 +22,7 @@ pub(super) struct Admitted {
 pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     broker: &Arc<Broker>,
+    arrival: Arrival,
 ) -> Option<Admitted> {
     let timeout = broker.config().session.connect_timeout;
     let limits = DecodeLimits {
@@ -33,7 +34,7 @@ pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
         Ok(Ok((connect, authenticated))) => {
             let version = connect.version;
             let keep_alive_secs = broker.keep_alive_secs(&connect);
-            match broker.connect(connect, authenticated).await {
+            match broker.connect(connect, &arrival, authenticated).await {
                 Ok(client) => {
                     return Some(Admitted {
                         client,

@@ -1,7 +1,6 @@
 //! The life of one connection: CONNECT, then turns of read, handle, deliver, write; then its end.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -12,34 +11,41 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::admission::{Admitted, admit};
 use super::keep_alive::KeepAlive;
 use super::wire::Wire;
-use crate::broker::{Broker, Cause, Client, Next, Pumped};
+use crate::broker::{Arrival, Broker, Cause, Client, Next, Pumped};
 use crate::codec::{self, DecodeLimits, Disconnect, Packet, spare};
 use crate::session::Fault;
 use crate::types::{ReasonCode, Version};
 
 /// Serves one connection to its end.
-pub fn serve<S>(stream: S, peer: SocketAddr, broker: Arc<Broker>) -> impl Future<Output = ()> + Send
+pub fn serve<S>(stream: S, arrival: impl Into<Arrival>, broker: Arc<Broker>) -> impl Future<Output = ()> + Send
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    serve_opened(move || Some(stream), peer, broker)
+    let arrival = arrival.into();
+    serve_opened(async move { Some((stream, arrival)) }, broker)
 }
 
 /// The same for a stream that the connection's own task opens, which says itself why if it cannot.
 pub(super) fn serve_opened<S>(
-    open: impl FnOnce() -> Option<S> + Send + 'static,
-    peer: SocketAddr,
+    open: impl Future<Output = Option<(S, Arrival)>> + Send + 'static,
     broker: Arc<Broker>,
 ) -> impl Future<Output = ()> + Send
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let begin = async move { begin(Wire::new(open()?, peer), broker).await };
+    let begin = async move {
+        let (stream, arrival) = open.await?;
+        begin(Wire::new(stream, arrival.peer), broker, arrival).await
+    };
     Serving::Beginning(Box::pin(begin))
 }
 
-async fn begin<S: AsyncRead + AsyncWrite + Unpin>(mut wire: Wire<S>, broker: Arc<Broker>) -> Option<Running<S>> {
-    let admitted = admit(&mut wire, &broker).await?;
+async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
+    mut wire: Wire<S>,
+    broker: Arc<Broker>,
+    arrival: Arrival,
+) -> Option<Running<S>> {
+    let admitted = admit(&mut wire, &broker, arrival).await?;
     Some(Running::new(wire, broker, admitted))
 }
 

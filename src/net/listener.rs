@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 
 use super::connection::serve_opened;
-use crate::broker::Broker;
+use crate::broker::{Arrival, Broker};
 use crate::config::Address;
 
 /// Why an address cannot be listened on.
@@ -66,7 +66,7 @@ impl Listener {
         for worker in workers.iter().cycle() {
             let (stream, peer) = self.next_connection().await;
             let broker = broker.clone();
-            worker.spawn(serve_opened(move || open(stream, peer), peer, broker));
+            worker.spawn(serve_opened(open(stream, peer), broker));
         }
     }
 
@@ -90,7 +90,7 @@ impl Listener {
 }
 
 /// Registers the socket with the reactor of the worker that this runs on.
-fn open(stream: std::net::TcpStream, peer: SocketAddr) -> Option<TcpStream> {
+async fn open(stream: std::net::TcpStream, peer: SocketAddr) -> Option<(TcpStream, Arrival)> {
     let stream = TcpStream::from_std(stream)
         .inspect_err(|fault| tracing::warn!(%peer, %fault, "a connection could not be taken over"))
         .ok()?;
@@ -98,7 +98,7 @@ fn open(stream: std::net::TcpStream, peer: SocketAddr) -> Option<TcpStream> {
     if let Err(fault) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %fault, "TCP_NODELAY could not be set");
     }
-    Some(stream)
+    Some((stream, peer.into()))
 }
 
 /// How long accepting pauses after it failed.

@@ -1,7 +1,6 @@
 //! The bytes of one connection: what was read and not handled yet, and what goes out last. Knows no packet.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -9,17 +8,18 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use crate::broker::Peer;
 use crate::codec::spare;
 
 /// A stream with the input that is left of it. An idle one holds no buffer, only the beginning of a packet.
 pub(super) struct Wire<S> {
     pub stream: S,
     pub input: BytesMut,
-    pub peer: SocketAddr,
+    pub peer: Peer,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    pub fn new(stream: S, peer: SocketAddr) -> Self {
+    pub fn new(stream: S, peer: Peer) -> Self {
         Self {
             stream,
             input: BytesMut::new(),

@@ -1,0 +1,64 @@
+//! How a client reached the broker: from where, through which listener, and who the transport says it is.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::auth::Identity;
+
+/// What is known of a client before its CONNECT.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// Where it comes from.
+    pub peer: Peer,
+    /// What its listener asks of clients.
+    pub gate: Arc<Gate>,
+    /// Who its TLS certificate says it is, where the listener takes that for an identity.
+    pub certificate: Option<Identity>,
+}
+
+/// The other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// An IP address and a port; behind a trusted proxy, those that the proxy named.
+    Ip(SocketAddr),
+    /// A program on this machine, over a Unix socket.
+    Unix,
+}
+
+/// What a listener asks of the clients that reach it.
+#[derive(Debug)]
+pub struct Gate {
+    /// The listener's name, for the log.
+    pub listener: String,
+    /// Whether clients that prove nothing may come in.
+    pub anonymous: bool,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self {
+            listener: "default".to_owned(),
+            anonymous: true,
+        }
+    }
+}
+
+impl From<SocketAddr> for Arrival {
+    fn from(address: SocketAddr) -> Self {
+        Self {
+            peer: Peer::Ip(address),
+            gate: Arc::default(),
+            certificate: None,
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => fmt::Display::fmt(address, f),
+            Self::Unix => f.write_str("unix"),
+        }
+    }
+}
