@@ -21,17 +21,28 @@ pub enum ChannelError {
 
 /// The name of the channel that holds the events of a topic.
 pub fn channel_name(topic: &str) -> String {
-    if is_plain(topic.as_bytes()) {
-        return topic.replace('/', ".");
-    }
     let mut name = String::with_capacity(topic.len() + 2);
+    channel_name_into(topic, &mut name);
+    name
+}
+
+/// Appends the name of the channel that holds the events of a topic.
+pub fn channel_name_into(topic: &str, name: &mut String) {
+    if is_plain(topic.as_bytes()) {
+        for (depth, level) in topic.split('/').enumerate() {
+            if depth > 0 {
+                name.push('.');
+            }
+            name.push_str(level);
+        }
+        return;
+    }
     for (depth, level) in topic.split('/').enumerate() {
         if depth > 0 {
             name.push('.');
         }
-        push_level(&mut name, level);
+        push_level(name, level);
     }
-    name
 }
 
 /// The topic whose channel has this name; exactly the names that [`channel_name`] gives are accepted.
