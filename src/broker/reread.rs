@@ -7,7 +7,7 @@ use crate::cursor::AckFloor;
 use crate::log::{LogError, Origin, Raw, Take};
 use crate::metrics::DeliveryKind;
 use crate::session::{EventPlace, Reread, Source, SubscriptionKey};
-use crate::topic::channel_name_into;
+use crate::topic::put_channel_name;
 use crate::types::{ChannelId, Position, QoS, Sequence};
 
 impl ReplaySubscription {
@@ -38,7 +38,7 @@ impl ReplaySubscription {
                 redelivered_to: self.redelivered_to,
                 acks: &mut state.acks,
                 context,
-                channel: String::new(),
+                channel: Vec::new(),
                 is_full: false,
                 refused: None,
             };
@@ -74,7 +74,7 @@ struct Sender<'a, 'c> {
     redelivered_to: Position,
     acks: &'a mut AckFloor,
     context: &'a mut PumpContext<'c>,
-    channel: String,
+    channel: Vec<u8>,
     is_full: bool,
     /// An event for which there was no packet identifier; it is read again.
     refused: Option<Position>,
@@ -98,8 +98,7 @@ impl Take for Sender<'_, '_> {
         let source = Source::Replay(self.subscription, event.position);
         let redelivered = event.position <= self.redelivered_to;
         let qos = self.options.qos.min(record.head.qos());
-        self.channel.clear();
-        channel_name_into(event.topic, &mut self.channel);
+        put_channel_name(event.topic, &mut self.channel);
         let message = Reread {
             topic: event.topic,
             channel: &self.channel,

@@ -36,7 +36,7 @@ pub struct Reread<'a> {
     /// Its topic.
     pub topic: &'a str,
     /// The channel of that topic.
-    pub channel: &'a str,
+    pub channel: &'a [u8],
     /// The publisher's properties.
     pub properties: &'a [u8],
     /// The application's bytes.
@@ -56,7 +56,7 @@ pub struct Reread<'a> {
 }
 
 impl EventPlace {
-    fn properties(self, channel: &str) -> EventProperties<'_> {
+    fn properties(self, channel: &[u8]) -> EventProperties<'_> {
         EventProperties {
             sequence: self.sequence,
             time: self.time,
@@ -268,7 +268,7 @@ impl Session {
             topic_alias: None,
             send_topic: true,
             subscription_ids: &delivery.subscription_ids,
-            event: delivery.event.map(|place| place.properties(&channel)),
+            event: delivery.event.map(|place| place.properties(channel.as_bytes())),
         };
         self.write_delivery(message.topic(), wire)
     }
