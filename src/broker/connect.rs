@@ -221,7 +221,7 @@ impl Broker {
         arrival: &Arrival,
         authenticated: Option<&Authenticated>,
     ) -> Result<(), Refused> {
-        if authenticated.is_none() && !arrival.gate.anonymous {
+        if authenticated.is_none() && arrival.certificate.is_none() && !arrival.gate.anonymous {
             let why = "this listener lets in only clients that authenticate";
             return Err(Refused::new(
                 ReasonCode::NotAuthorized,

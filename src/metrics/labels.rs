@@ -134,6 +134,12 @@ label! {
         Lost = "lost",
         /// The store could not keep the session, or not read it.
         Store = "store",
+        /// Its TLS handshake failed, or its certificate names nobody.
+        Tls = "tls",
+        /// Its WebSocket handshake failed.
+        WebSocket = "websocket",
+        /// It had no right to a header of the PROXY protocol, or a wrong one.
+        Proxy = "proxy",
         /// The broker is stopping.
         Stopping = "stopping",
     }

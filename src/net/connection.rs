@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Buf;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
 use super::admission::{Admitted, admit};
 use super::keep_alive::KeepAlive;
@@ -22,20 +23,23 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let arrival = arrival.into();
-    serve_opened(async move { Some((stream, arrival)) }, broker)
+    let deadline = Instant::now() + broker.config().session.connect_timeout;
+    serve_opened(async move { Some((stream, arrival)) }, deadline, broker)
 }
 
-/// The same for a stream that the connection's own task opens, which says itself why if it cannot.
+/// The same for a stream that the connection's own task opens, which says itself why if it cannot. CONNECT must be there
+/// at the `deadline`.
 pub(super) fn serve_opened<S>(
     open: impl Future<Output = Option<(S, Arrival)>> + Send + 'static,
+    deadline: Instant,
     broker: Arc<Broker>,
-) -> impl Future<Output = ()> + Send
+) -> impl Future<Output = ()> + Send + Unpin
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let begin = async move {
         let (stream, arrival) = open.await?;
-        begin(Wire::new(stream, arrival.peer), broker, arrival).await
+        begin(Wire::new(stream, arrival.peer), broker, arrival, deadline).await
     };
     Serving::Beginning(Box::pin(begin))
 }
@@ -44,8 +48,9 @@ async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
     mut wire: Wire<S>,
     broker: Arc<Broker>,
     arrival: Arrival,
+    deadline: Instant,
 ) -> Option<Running<S>> {
-    let admitted = admit(&mut wire, &broker, arrival).await?;
+    let admitted = admit(&mut wire, &broker, arrival, deadline).await?;
     Some(Running::new(wire, broker, admitted))
 }
 
@@ -238,7 +243,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
             End::Client(said) => {
                 tracing::info!(client = %name, %peer, "disconnected");
                 self.held.said = Some(said);
-                return;
+                let Self { mut wire, held, .. } = self;
+                // The client's identifier does not wait for the end of its transport.
+                drop(held);
+                return wire.write_last(&[]).await;
             }
             End::Lost => {
                 tracing::info!(client = %name, %peer, "connection lost");
@@ -339,7 +347,7 @@ fn poll_event<S: AsyncRead + AsyncWrite + Unpin>(
     cx: &mut Context<'_>,
 ) -> Poll<Event> {
     if !client.output().is_empty() {
-        match Pin::new(&mut wire.stream).poll_write(cx, client.output()) {
+        match wire.poll_write(client.output(), cx) {
             Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::Closed),
             Poll::Ready(Ok(n)) => {
                 client.output().advance(n);
@@ -347,6 +355,9 @@ fn poll_event<S: AsyncRead + AsyncWrite + Unpin>(
             }
             Poll::Pending => {}
         }
+    }
+    if !wire.flush(cx) {
+        return Poll::Ready(Event::Closed);
     }
     if room.is_none() && client.takes_input() {
         match wire.poll_read(cx) {

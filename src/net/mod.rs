@@ -2,9 +2,17 @@
 
 mod admission;
 mod connection;
+mod door;
 mod keep_alive;
 mod listener;
+mod opening;
+mod proxy;
+mod refusal;
+mod tls;
+mod unix;
+mod websocket;
 mod wire;
 
 pub use connection::serve;
 pub use listener::{ListenError, Listener};
+pub use tls::{Certificates, TlsFileError};
