@@ -31,6 +31,7 @@ mod promise;
 mod publish;
 mod queue;
 mod replay;
+mod reread;
 mod restore;
 mod route;
 mod rules;

@@ -219,6 +219,10 @@ impl Session {
         if self.handle_passing_puback(ack.packet_id) {
             return Action::None;
         }
+        if let Some(source) = self.outbound.remove_from_log(ack.packet_id) {
+            self.link.give_back_quota();
+            return self.is_done(source);
+        }
         match self.outbound.remove_at(ack.packet_id, Stage::Acknowledge) {
             Some(done) => self.finished(&done),
             None => Action::None,
@@ -266,10 +270,13 @@ impl Session {
         if done.counted {
             self.link.give_back_quota();
         }
+        self.is_done(done.source)
+    }
+
+    fn is_done(&mut self, source: Source) -> Action<'static> {
         if let Some(saving) = &mut self.saving {
             saving.acknowledged();
         }
-        let source = done.source;
         if source.has_cursor() {
             Action::Acked(source)
         } else {
