@@ -160,7 +160,7 @@ impl Server {
     /// them are in force; where not, those from before are, and the log says why.
     pub fn reload_certificates(&self) -> bool {
         // Each is to be tried.
-        self.certificates.iter().fold(true, |all, one| one.reload() && all)
+        self.certificates.iter().filter(|one| !one.reload()).count() == 0
     }
 
     /// The broker.
