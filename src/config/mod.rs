@@ -4,8 +4,10 @@
 //! serves the file, the environment and the test that compares `conf/rewindmq.toml` with the defaults.
 
 mod auth;
+mod changes;
 mod error;
 mod filter;
+mod limits;
 mod listen;
 mod process;
 mod reader;
@@ -24,8 +26,10 @@ use std::ffi::OsString;
 use std::path::Path;
 
 pub use auth::Auth;
+pub use changes::{Change, Effect, changes};
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use filter::check_filter;
+pub use limits::Limits;
 pub use listen::{Address, Http, Listener};
 pub use process::{Log, LogFormat, Runtime};
 pub use session::{DuplicateClientId, PendingPolicy, Retained, Session};
@@ -49,6 +53,8 @@ pub struct Config {
     pub store: Store,
     /// `[session]`: what one client may ask of the broker.
     pub session: Session,
+    /// `[limits]`: what one client and one address may cost the others.
+    pub limits: Limits,
     /// `[retained]`: retained messages.
     pub retained: Retained,
     /// `[shared]`: shared subscriptions without a replay.
@@ -69,6 +75,7 @@ impl Default for Config {
             auth: Auth::default(),
             store: Store::default(),
             session: Session::default(),
+            limits: Limits::default(),
             retained: Retained::default(),
             shared: Shared::default(),
             sys: Sys::default(),
@@ -140,6 +147,7 @@ impl Section for Config {
         reader.section("auth", &mut self.auth);
         reader.section("store", &mut self.store);
         reader.section("session", &mut self.session);
+        reader.section("limits", &mut self.limits);
         reader.section("retained", &mut self.retained);
         reader.section("shared", &mut self.shared);
         reader.section("sys", &mut self.sys);

@@ -26,7 +26,7 @@ pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Option<Admitted> {
     let timeout = broker.config().session.connect_timeout;
     let limits = DecodeLimits {
-        max_packet_size: broker.config().session.max_packet_size,
+        max_packet_size: wire.max_packet_size,
     };
     let mut largest = usize::MAX;
     let introduced = introduce(wire, broker, &limits, &mut largest);

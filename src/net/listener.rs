@@ -8,8 +8,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 
 use super::connection::serve_opened;
-use crate::broker::{Arrival, Broker};
+use crate::broker::{Arrival, Broker, Counted, TooMany};
 use crate::config::Address;
+use crate::metrics::{Limit, RefusalReason};
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -64,9 +65,14 @@ impl Listener {
     /// Accepts connections until the task is dropped; each runs on the next worker.
     pub async fn accept(self, broker: Arc<Broker>, workers: Vec<Handle>) {
         for worker in workers.iter().cycle() {
-            let (stream, peer) = self.next_connection().await;
+            let (stream, peer, counted) = loop {
+                let (stream, peer) = self.next_connection().await;
+                if let Some(counted) = count(&broker, peer) {
+                    break (stream, peer, counted);
+                }
+            };
             let broker = broker.clone();
-            worker.spawn(serve_opened(open(stream, peer), broker));
+            worker.spawn(serve_opened(open(stream, peer), broker, counted));
         }
     }
 
@@ -87,6 +93,34 @@ impl Listener {
             }
         }
     }
+}
+
+/// Counts a connection for its address; `None` if that has too many. Then it is closed before anything is read from it: a
+/// flood must cost no more than that.
+fn count(broker: &Arc<Broker>, peer: SocketAddr) -> Option<Counted> {
+    let (limit, first, what) = match broker.addresses().enter(peer.ip(), broker.clock().now()) {
+        Ok(counted) => return Some(counted),
+        Err(TooMany::Connections { first }) => (
+            Limit::AddressConnections,
+            first,
+            "the address has as many connections as allowed (limits.max_connections_per_address)",
+        ),
+        Err(TooMany::Rate { first }) => (
+            Limit::ConnectionRate,
+            first,
+            "the address opens connections faster than allowed (limits.connection_rate)",
+        ),
+    };
+    broker.metrics().limited.of(limit).increment(1);
+    broker
+        .metrics()
+        .connections_refused
+        .of(RefusalReason::Limit)
+        .increment(1);
+    if first {
+        tracing::warn!(address = %peer.ip(), "{what}; further ones are closed without a line");
+    }
+    None
 }
 
 /// Registers the socket with the reactor of the worker that this runs on.

@@ -4,6 +4,7 @@ mod admission;
 mod connection;
 mod keep_alive;
 mod listener;
+mod throttle;
 mod wire;
 
 pub use connection::serve;
