@@ -86,7 +86,12 @@ impl Broker {
             session_present,
             ..self.new_connack(&connect, assigned_id, authenticated.as_ref())
         };
-        client.credentials = authenticated.map(|authenticated| Box::new(Credentials::new(authenticated.identity)));
+        client.identity = authenticated.map(|authenticated| authenticated.identity);
+        client.credentials = client
+            .identity
+            .clone()
+            .filter(|_| connect.authentication_method.is_some())
+            .map(|identity| Box::new(Credentials::new(identity)));
         client.write(Packet::ConnAck(Box::new(connack)));
         self.connections.fetch_add(1, Ordering::Relaxed);
         self.metrics.connections.increment(1);
@@ -216,7 +221,7 @@ impl Broker {
         arrival: &Arrival,
         authenticated: Option<&Authenticated>,
     ) -> Result<(), Refused> {
-        if authenticated.is_none() && !arrival.gate.anonymous {
+        if authenticated.is_none() && arrival.certificate.is_none() && !arrival.gate.anonymous {
             let why = "this listener lets in only clients that authenticate";
             return Err(Refused::new(
                 ReasonCode::NotAuthorized,
@@ -412,7 +417,7 @@ impl Broker {
         let config = self.config();
         let session = &config.session;
         connack.assigned_client_id = assigned_id.map(str::to_owned);
-        if let Some(authenticated) = authenticated {
+        if let Some(authenticated) = authenticated.filter(|_| connect.authentication_method.is_some()) {
             // [MQTT-4.12.0-5]
             connack.authentication_method.clone_from(&connect.authentication_method);
             connack.authentication_data = Some(authenticated.data.clone());
@@ -512,6 +517,7 @@ pub(super) fn new_client(session: Session, outbox: Arc<Outbox>) -> Client {
         acks: Vec::new(),
         next_ack: 0,
         next_key: 0,
+        identity: None,
         credentials: None,
         will: None,
         session_expiry_secs: 0,

@@ -118,6 +118,8 @@ label! {
     Limit, "limit", {
         /// Clients that are connected (`session.max_connections`).
         Connections = "connections",
+        /// Connections of one listener (`max_connections` of `[[listeners]]`).
+        ListenerConnections = "listener_connections",
         /// Connections of one address (`limits.max_connections_per_address`).
         AddressConnections = "address_connections",
         /// Connections per second of one address (`limits.connection_rate`).
@@ -164,6 +166,12 @@ label! {
         Lost = "lost",
         /// The store could not keep the session, or not read it.
         Store = "store",
+        /// Its TLS handshake failed, or its certificate names nobody.
+        Tls = "tls",
+        /// Its WebSocket handshake failed.
+        WebSocket = "websocket",
+        /// It had no right to a header of the PROXY protocol, or a wrong one.
+        Proxy = "proxy",
         /// The broker is stopping.
         Stopping = "stopping",
     }

@@ -7,6 +7,8 @@ mod labels;
 mod page;
 mod readings;
 
+use std::sync::Arc;
+
 use metrics::{Counter, Gauge, Histogram};
 
 pub use labels::{DeliveryKind, DropReason, Family, Label, Limit, RefusalReason};
@@ -93,15 +95,17 @@ pub struct Metrics {
     pub selector_passed: Counter,
     /// Times that a message did not pass.
     pub selector_skipped: Counter,
+    registrar: Arc<Registrar>,
 }
 
 impl Metrics {
     /// All metrics at zero, and the page they are read from. `started` is when the broker was started.
     pub fn new(started: Timestamp) -> (Self, MetricsPage) {
-        let to = Registrar::new(&[
+        let registrar = Arc::new(Registrar::new(&[
             (COMMIT_SECONDS, COMMIT_SECONDS_BUCKETS),
             (BATCH_RECORDS, BATCH_RECORDS_BUCKETS),
-        ]);
+        ]));
+        let to = &*registrar;
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         to.labelled_gauge(
             "rewindmq_build_info",
@@ -203,8 +207,18 @@ impl Metrics {
                 "rewindmq_selector_skipped_total",
                 "Times that a message did not pass a distinct selector.",
             ),
+            registrar: registrar.clone(),
         };
-        (metrics, to.page())
+        (metrics, registrar.page())
+    }
+
+    /// When the first certificate of a listener with TLS expires, Unix seconds.
+    pub fn certificate_expiry(&self, listener: &str) -> Gauge {
+        self.registrar.labelled_gauge(
+            "rewindmq_tls_certificate_expiry_timestamp_seconds",
+            "When the first certificate of a listener expires, in Unix seconds.",
+            &[("listener", listener)],
+        )
     }
 }
 

@@ -26,24 +26,29 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let arrival = arrival.into();
-    serve_opened(async move { Some((stream, arrival)) }, broker, Counted::default())
+    let deadline = Instant::now() + broker.config().session.connect_timeout;
+    serve_opened(
+        async move { Some((stream, arrival, Counted::default())) },
+        deadline,
+        broker,
+    )
 }
 
 /// The same for a stream that the connection's own task opens, which says itself why if it cannot, and that counts for its
-/// address.
+/// address. CONNECT must be there at the `deadline`.
 pub(super) fn serve_opened<S>(
-    open: impl Future<Output = Option<(S, Arrival)>> + Send + 'static,
+    open: impl Future<Output = Option<(S, Arrival, Counted)>> + Send + 'static,
+    deadline: Instant,
     broker: Arc<Broker>,
-    counted: Counted,
-) -> impl Future<Output = ()> + Send
+) -> impl Future<Output = ()> + Send + Unpin
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let begin = async move {
-        let (stream, arrival) = open.await?;
+        let (stream, arrival, counted) = open.await?;
         let max_packet_size = broker.config().session.max_packet_size;
         let wire = Wire::new(stream, arrival.peer, max_packet_size);
-        begin(wire, broker, arrival, counted).await
+        begin(wire, broker, arrival, counted, deadline).await
     };
     Serving::Beginning(Box::pin(begin))
 }
@@ -53,8 +58,9 @@ async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
     broker: Arc<Broker>,
     arrival: Arrival,
     counted: Counted,
+    deadline: Instant,
 ) -> Option<Running<S>> {
-    let admitted = admit(&mut wire, &broker, arrival).await?;
+    let admitted = admit(&mut wire, &broker, arrival, deadline).await?;
     Some(Running::new(wire, broker, admitted, counted))
 }
 
@@ -264,7 +270,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
             End::Client(said) => {
                 tracing::info!(client = %name, %peer, "disconnected");
                 self.held.said = Some(said);
-                return;
+                let Self { mut wire, held, .. } = self;
+                // The client's identifier does not wait for the end of its transport.
+                drop(held);
+                return wire.write_last(&[]).await;
             }
             End::Lost => {
                 tracing::info!(client = %name, %peer, "connection lost");
@@ -385,7 +394,7 @@ fn poll_event<S: AsyncRead + AsyncWrite + Unpin>(
     cx: &mut Context<'_>,
 ) -> Poll<Event> {
     if !client.output().is_empty() {
-        match Pin::new(&mut wire.stream).poll_write(cx, client.output()) {
+        match wire.poll_write(client.output(), cx) {
             Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::Closed),
             Poll::Ready(Ok(n)) => {
                 client.output().advance(n);
@@ -393,6 +402,9 @@ fn poll_event<S: AsyncRead + AsyncWrite + Unpin>(
             }
             Poll::Pending => {}
         }
+    }
+    if !wire.flush(cx) {
+        return Poll::Ready(Event::Closed);
     }
     if room.is_none() && client.takes_input() {
         match wire.poll_read(cx) {

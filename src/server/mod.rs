@@ -20,7 +20,7 @@ use crate::broker::Broker;
 use crate::config::{self, Config, Durability};
 use crate::log::LogError;
 use crate::metrics::{Metrics, MetricsPage};
-use crate::net::{ListenError, Listener};
+use crate::net::{Certificates, ListenError, Listener, TlsFileError};
 use crate::store::{LmdbOptions, LmdbStore, MemoryStore, Store, StoreError, Syncing};
 use crate::types::Clock;
 use reload::Prepared;
@@ -49,6 +49,9 @@ pub enum ServerError {
     /// The users file cannot be used.
     #[error(transparent)]
     Users(#[from] UsersFileError),
+    /// A file of a listener with TLS cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsFileError),
     /// An address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -79,7 +82,7 @@ pub fn run(config: Config, reloading: &Reloading) -> Result<(), ServerError> {
             tokio::select! {
                 _ = terminate.recv() => break "SIGTERM",
                 _ = interrupt.recv() => break "SIGINT",
-                _ = hang_up.recv() => reloading.reload(&server.broker),
+                _ = hang_up.recv() => reloading.reload(&server),
             }
         };
         tracing::info!(signal = name, "stopping");
@@ -94,6 +97,7 @@ pub fn run(config: Config, reloading: &Reloading) -> Result<(), ServerError> {
 pub struct Server {
     broker: Arc<Broker>,
     addresses: Vec<std::net::SocketAddr>,
+    certificates: Vec<Arc<Certificates>>,
     http_address: Option<std::net::SocketAddr>,
     workers: Workers,
     tasks: Vec<JoinHandle<()>>,
@@ -123,9 +127,11 @@ impl Server {
         let (metrics, page) = Metrics::new(clock.now());
         let prepared = Prepared::new(config)?;
         let config = prepared.config().clone();
-        let mut listeners = Vec::new();
+        let (mut listeners, mut certificates) = (Vec::new(), Vec::new());
         for listener in &config.listeners {
-            listeners.push(Listener::bind(&listener.address).await?);
+            let loaded = Certificates::load(listener, |name| metrics.certificate_expiry(name))?.map(Arc::new);
+            certificates.extend(loaded.clone());
+            listeners.push(Listener::bind(listener, loaded, config.auth.is_configured()).await?);
         }
         let http = bind_http(&config).await?;
         let path = config.store.path.clone();
@@ -135,7 +141,8 @@ impl Server {
         let workers = Workers::start(worker_count).map_err(io("cannot start a worker"))?;
         let mut server = Self {
             broker,
-            addresses: listeners.iter().map(Listener::address).collect(),
+            addresses: listeners.iter().filter_map(Listener::ip).collect(),
+            certificates,
             http_address: None,
             workers,
             tasks: Vec::new(),
@@ -143,12 +150,13 @@ impl Server {
         };
         server.spawn_sys(page.clone());
         server.spawn_listeners(listeners);
+        server.spawn_certificates();
         server.spawn_http(http, page);
         server.spawn_housekeeping();
         Ok(server)
     }
 
-    /// The addresses that are listened on, with the ports that they got.
+    /// The TCP addresses that are listened on, with the ports that they got.
     pub fn addresses(&self) -> &[std::net::SocketAddr] {
         &self.addresses
     }
@@ -156,6 +164,19 @@ impl Server {
     /// The address of the HTTP listener, if there is one.
     pub fn http_address(&self) -> Option<std::net::SocketAddr> {
         self.http_address
+    }
+
+    /// Whether the certificates of all listeners can be read again.
+    fn check_certificates(&self) -> Result<(), ServerError> {
+        Ok(self.certificates.iter().try_for_each(|one| one.check())?)
+    }
+
+    /// Reads the certificates of all listeners again; connections that are open stay as they are. Returns whether all of
+    /// them are in force; where not, those from before are, and the log says why.
+    pub fn reload_certificates(&self) -> bool {
+        // Each is to be tried.
+        let refused = self.certificates.iter().filter(|one| !one.reload());
+        refused.count() == 0
     }
 
     /// The broker.
@@ -189,16 +210,37 @@ impl Server {
     fn spawn_listeners(&mut self, listeners: Vec<Listener>) {
         let loopback_only = self.addresses.iter().all(|address| address.ip().is_loopback());
         for listener in listeners {
-            tracing::info!(address = %listener.address(), "listening");
+            listener.announce();
             self.tasks.push(tokio::spawn(
                 listener.accept(self.broker.clone(), self.workers.handles()),
             ));
         }
         if loopback_only {
             tracing::info!(
-                "only loopback addresses are open: programs on other machines cannot connect; to open the broker to a network: --listen 0.0.0.0:1883, or listeners in the configuration"
+                "only loopback addresses are open: programs on other machines cannot connect; to open the broker to a network: --listen 0.0.0.0:1883 --anonymous, or listeners in the configuration"
             );
         }
+    }
+
+    /// Looks whether the files of certificates were changed, and warns before they expire.
+    fn spawn_certificates(&mut self) {
+        let (certificates, clock) = (self.certificates.clone(), self.broker.clock().clone());
+        if certificates.is_empty() {
+            return;
+        }
+        self.tasks.push(tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(CERTIFICATES_INTERVAL);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            for tick in 0_u64.. {
+                ticks.tick().await;
+                for one in &certificates {
+                    one.reload_if_changed();
+                    if tick % CERTIFICATE_WARNING_TICKS == 0 {
+                        one.warn_of_expiry(clock.now());
+                    }
+                }
+            }
+        }));
     }
 
     fn spawn_http(&mut self, http: Option<TcpListener>, page: MetricsPage) {
@@ -298,6 +340,10 @@ fn io(what: &'static str) -> impl FnOnce(std::io::Error) -> ServerError {
 
 /// How often wills, sessions and cursors are looked after.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_millis(200);
+/// How often it is looked whether files of certificates were changed.
+const CERTIFICATES_INTERVAL: Duration = Duration::from_secs(2);
+/// It is warned of their end once a day.
+const CERTIFICATE_WARNING_TICKS: u64 = 24 * 3_600 / CERTIFICATES_INTERVAL.as_secs();
 /// How long connections have to end when the broker stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often it is looked whether they have.

@@ -1,8 +1,6 @@
 //! The configuration read again: all of it takes effect, or none. Knows no signal and no file but those that it names.
 
-use std::sync::Arc;
-
-use super::{ServerError, hygiene};
+use super::{Server, ServerError, hygiene};
 use crate::auth::{Users, load_users};
 use crate::broker::Broker;
 use crate::config::{Config, Effect, changes};
@@ -50,10 +48,17 @@ impl Prepared {
 }
 
 impl Reloading {
+    /// Everything that can fail.
+    fn prepare(&self, server: &Server) -> Result<Prepared, String> {
+        let prepared = Prepared::new((self.load)()?).map_err(|fault| fault.to_string())?;
+        server.check_certificates().map_err(|fault| fault.to_string())?;
+        Ok(prepared)
+    }
+
     /// Reads the configuration again and says what came of it. A fault leaves everything as it is.
-    pub(super) fn reload(&self, broker: &Arc<Broker>) {
-        let prepared = (self.load)().and_then(|config| Prepared::new(config).map_err(|fault| fault.to_string()));
-        let prepared = match prepared {
+    pub(super) fn reload(&self, server: &Server) {
+        let broker = server.broker();
+        let prepared = match self.prepare(server) {
             Ok(prepared) => prepared,
             Err(fault) => {
                 broker.metrics().reloads_failed.increment(1);
@@ -62,12 +67,18 @@ impl Reloading {
             }
         };
         let changed = changes(&broker.config(), prepared.config());
+        if broker.config().auth.is_configured() != prepared.config().auth.is_configured() {
+            tracing::warn!(
+                "whether clients can authenticate has changed: until the broker is started again, each listener lets in clients without authentication as before"
+            );
+        }
         let keys = |effect| {
             let keys = changed.iter().filter(|change| change.effect == effect);
             keys.map(|change| change.key).collect::<Vec<_>>().join(" ")
         };
         (self.set_log_level)(&prepared.config().log.level);
         prepared.apply(broker);
+        server.reload_certificates();
         broker.metrics().reloads.increment(1);
         tracing::info!(
             changed = keys(Effect::Now),

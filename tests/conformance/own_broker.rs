@@ -9,9 +9,7 @@ use rewindmq::store::MemoryStore;
 /// Starts it on a free port of the loopback address.
 pub async fn start() -> Result<Server, ServerError> {
     let mut config = Config {
-        listeners: vec![Listener {
-            address: Address::loopback(0),
-        }],
+        listeners: vec![Listener::on(Address::loopback(0))],
         ..Config::default()
     };
     config.http.enabled = false;
