@@ -28,11 +28,11 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// `authenticates`: whether clients can prove who they are, beside certificates.
-    pub fn new(config: &Listener, tls: Option<Arc<Certificates>>, authenticates: bool) -> Self {
+    /// `address`: the one that it got. `authenticates`: whether clients can prove who they are, beside certificates.
+    pub fn new(config: &Listener, address: &str, tls: Option<Arc<Certificates>>, authenticates: bool) -> Self {
         Self {
             gate: Arc::new(Gate {
-                listener: config.name(),
+                listener: config.name.clone().unwrap_or_else(|| address.to_owned()),
                 anonymous: config.lets_in_anonymous(authenticates),
                 versions: config.versions,
             }),
@@ -97,7 +97,7 @@ mod tests {
     fn door(change: impl FnOnce(&mut Listener)) -> Arc<Door> {
         let mut config = Listener::default();
         change(&mut config);
-        Arc::new(Door::new(&config, None, false))
+        Arc::new(Door::new(&config, "127.0.0.1:1883", None, false))
     }
 
     #[test]

@@ -77,13 +77,15 @@ impl Listener {
     ) -> Result<Self, ListenError> {
         let fault = |source| ListenError::new(config.address.to_string(), source);
         let socket = Socket::bind(&config.address, config.mode).await.map_err(fault)?;
+        let address = socket
+            .ip()
+            .map_or_else(|| config.address.to_string(), |ip| ip.to_string());
+        let door = Arc::new(Door::new(config, &address, certificates, authenticates));
         Ok(Self {
-            address: socket
-                .ip()
-                .map_or_else(|| config.address.to_string(), |ip| ip.to_string()),
             socket,
+            address,
             protocol: config.protocol(),
-            door: Arc::new(Door::new(config, certificates, authenticates)),
+            door,
         })
     }
 

@@ -175,8 +175,7 @@ impl Server {
     /// them are in force; where not, those from before are, and the log says why.
     pub fn reload_certificates(&self) -> bool {
         // Each is to be tried.
-        let refused = self.certificates.iter().filter(|one| !one.reload());
-        refused.count() == 0
+        self.certificates.iter().filter(|one| !one.reload()).count() == 0
     }
 
     /// The broker.
