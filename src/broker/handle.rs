@@ -26,6 +26,7 @@ impl Broker {
         wire: &[u8],
         now: Timestamp,
     ) -> Result<Next, Fault> {
+        self.check_user_properties(&packet)?;
         let done = match &packet {
             Packet::Publish(publish) => self.publish_straight(client, publish, wire),
             Packet::PubAck(ack) => self.take_puback(client, ack.packet_id),
