@@ -55,7 +55,8 @@ impl Broker {
         let durable = self.session_expiry(&connect) > 0;
         let subscriber = self.router.new_subscriber_id();
         let outbox = Outbox::new(client_id.clone(), subscriber, self.outbox_limits(), durable);
-        let identity = authenticated.as_ref().map(|authenticated| &authenticated.identity);
+        let proved = authenticated.as_ref().map(|authenticated| &authenticated.identity);
+        let identity = proved.or(arrival.certificate.as_ref());
         if let Some(identity) = identity {
             outbox.own(identity.clone());
         }
@@ -86,7 +87,7 @@ impl Broker {
             session_present,
             ..self.new_connack(&connect, assigned_id, authenticated.as_ref())
         };
-        client.identity = authenticated.map(|authenticated| authenticated.identity);
+        client.identity = identity.cloned();
         client.credentials = client
             .identity
             .clone()

@@ -174,8 +174,8 @@ impl Server {
     /// Reads the certificates of all listeners again; connections that are open stay as they are. Returns whether all of
     /// them are in force; where not, those from before are, and the log says why.
     pub fn reload_certificates(&self) -> bool {
-        // Each is to be tried.
-        self.certificates.iter().filter(|one| !one.reload()).count() == 0
+        let failed = self.certificates.iter().filter(|one| !one.reload()).count();
+        failed == 0
     }
 
     /// The broker.
