@@ -24,8 +24,8 @@ fn run(args: &Args) -> ExitCode {
         Ok(config) => config,
         Err(errors) => return say(io::stderr(), &format!("{errors}\n"), ExitCode::FAILURE),
     };
-    cli::start_log(&config.log);
-    match server::run(config) {
+    let log = cli::start_log(&config.log);
+    match server::run(config, Some(log)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => say(io::stderr(), &format!("rewindmq: {fault}\n"), ExitCode::FAILURE),
     }

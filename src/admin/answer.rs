@@ -102,9 +102,9 @@ impl Problem {
         )
     }
 
-    /// The broker cannot do it now (409 as well: nothing is wrong with the server's program, and asking again may help).
+    /// The store or the broker cannot do it now (503).
     pub fn unavailable(what: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, "unavailable", what)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", what)
     }
 
     /// Too many of it are under way (429).

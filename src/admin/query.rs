@@ -224,7 +224,14 @@ mod tests {
 
     #[test]
     fn limits_have_bounds() {
-        for (text, right) in [("1", true), ("1000", true), ("0", false), ("1001", false), ("x", false), ("-1", false)] {
+        for (text, right) in [
+            ("1", true),
+            ("1000", true),
+            ("0", false),
+            ("1001", false),
+            ("x", false),
+            ("-1", false),
+        ] {
             assert_eq!(query(&[("limit", text)]).limit().is_ok(), right, "{text}");
         }
         assert_eq!(query(&[]).limit().ok(), Some(DEFAULT_LIMIT));

@@ -5,21 +5,29 @@ use std::io::{self, IsTerminal};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, fmt, registry};
+use tracing_subscriber::{Layer, fmt, registry, reload};
 
+use crate::admin::LogControl;
 use crate::config::{Log, LogFormat};
 
-/// Starts the log; once in a process.
+/// Starts the log; once in a process. Returns what changes its level.
 ///
 /// # Panics
 /// If the process has a log already.
-pub fn start_log(log: &Log) {
+pub fn start_log(log: &Log) -> LogControl {
     let lines = fmt::layer().with_writer(io::stderr);
     let layer = match log.format {
         LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    registry().with(layer.with_filter(targets(&log.level))).init();
+    let (filter, handle) = reload::Layer::new(targets(&log.level));
+    registry().with(layer.with_filter(filter)).init();
+    LogControl::new(log.level.clone(), move |level| {
+        let targets: Targets = level.parse().map_err(|fault| format!("level: {fault}"))?;
+        handle
+            .reload(targets)
+            .map_err(|fault| format!("the log is gone: {fault}"))
+    })
 }
 
 fn targets(level: &str) -> Targets {

@@ -1,25 +1,30 @@
 //! Where the broker listens: the MQTT listeners and the HTTP listener. Opens no socket.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
 
 use super::reader::{Reader, Section};
 use super::value::{self, Given};
 
 /// One MQTT listener.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Listener {
     /// Where it listens; port 0 takes any free port.
     pub address: Address,
 }
 
-/// The HTTP listener that serves `/metrics`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The HTTP listener: metrics, health, the API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Http {
     /// Whether there is one.
     pub enabled: bool,
     /// Where it listens; port 0 takes any free port.
     pub address: Address,
+    /// The file with the tokens that open the API; `None`: only programs of this machine may use it.
+    pub token_file: Option<PathBuf>,
 }
 
 /// A host and a TCP port, written `host:port`, `[ipv6]:port`, `:port` (every IPv4 interface) or `port` (loopback).
@@ -44,6 +49,7 @@ impl Default for Http {
         Self {
             enabled: true,
             address: Address::loopback(9883),
+            token_file: None,
         }
     }
 }
@@ -59,6 +65,7 @@ impl Section for Http {
     fn read(&mut self, reader: &mut Reader<'_, '_>) {
         reader.option("enabled", &mut self.enabled, value::boolean);
         reader.option("address", &mut self.address, address);
+        reader.option("token_file", &mut self.token_file, value::optional_path);
     }
 }
 
@@ -88,6 +95,12 @@ impl fmt::Display for Address {
         } else {
             write!(out, "{}:{}", self.host, self.port)
         }
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -3,6 +3,7 @@
 mod files;
 mod workers;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::admin;
+use crate::admin::{self, ListenerState, LogControl, Site, TokenFileError, Tokens};
 use crate::auth::{UsersFileError, load_users};
 use crate::broker::Broker;
 use crate::config::{self, Config, Durability};
@@ -45,6 +46,9 @@ pub enum ServerError {
     /// The users file cannot be used.
     #[error(transparent)]
     Users(#[from] UsersFileError),
+    /// The file of the API's tokens cannot be used.
+    #[error(transparent)]
+    Tokens(#[from] TokenFileError),
     /// An address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -58,8 +62,8 @@ pub enum ServerError {
     },
 }
 
-/// Runs a broker until SIGTERM or SIGINT; returns when everything is on disk.
-pub fn run(config: Config) -> Result<(), ServerError> {
+/// Runs a broker until SIGTERM or SIGINT; returns when everything is on disk. `log` is what the API changes the log level by.
+pub fn run(config: Config, log: Option<LogControl>) -> Result<(), ServerError> {
     files::raise_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -68,7 +72,8 @@ pub fn run(config: Config) -> Result<(), ServerError> {
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(io("cannot wait for SIGTERM"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(io("cannot wait for SIGINT"))?;
-        let server = Server::start(config).await?;
+        let store = open_configured(&config)?;
+        let server = Server::start_with(config, store, log).await?;
         let name = tokio::select! {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
@@ -84,8 +89,8 @@ pub fn run(config: Config) -> Result<(), ServerError> {
 #[derive(Debug)]
 pub struct Server {
     broker: Arc<Broker>,
-    addresses: Vec<std::net::SocketAddr>,
-    http_address: Option<std::net::SocketAddr>,
+    addresses: Vec<SocketAddr>,
+    http_address: Option<SocketAddr>,
     workers: Workers,
     tasks: Vec<JoinHandle<()>>,
     http: Option<Http>,
@@ -101,18 +106,21 @@ struct Http {
 impl Server {
     /// Opens the configured store, binds every listener and begins to serve.
     pub async fn start(config: Config) -> Result<Self, ServerError> {
-        let store = open_store(&config.store).map_err(|source| ServerError::Store {
-            path: config.store.path.clone(),
-            source,
-        })?;
+        let store = open_configured(&config)?;
         Self::start_on(config, store).await
     }
 
     /// The same on a store of the caller's.
     pub async fn start_on(config: Config, store: Arc<dyn Store>) -> Result<Self, ServerError> {
+        Self::start_with(config, store, None).await
+    }
+
+    /// The same with a log whose level can be changed.
+    async fn start_with(config: Config, store: Arc<dyn Store>, log: Option<LogControl>) -> Result<Self, ServerError> {
         let clock = Clock::default();
         let (metrics, page) = Metrics::new(clock.now());
         let users = config.auth.users_file.as_deref().map(load_users).transpose()?;
+        let tokens = config.http.token_file.as_deref().map(Tokens::load).transpose()?;
         let mut listeners = Vec::new();
         for listener in &config.listeners {
             listeners.push(Listener::bind(&listener.address).await?);
@@ -132,19 +140,22 @@ impl Server {
             http: None,
         };
         server.spawn_sys(page.clone());
-        server.spawn_listeners(listeners);
-        server.spawn_http(http, page);
+        let listening = server.spawn_listeners(listeners);
+        if let Some((listener, address)) = http {
+            let site = Site::new(server.broker.clone(), page, address, tokens);
+            server.spawn_http(listener, site.with_listeners(listening).with_log(log));
+        }
         server.spawn_housekeeping();
         Ok(server)
     }
 
     /// The addresses that are listened on, with the ports that they got.
-    pub fn addresses(&self) -> &[std::net::SocketAddr] {
+    pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
     /// The address of the HTTP listener, if there is one.
-    pub fn http_address(&self) -> Option<std::net::SocketAddr> {
+    pub fn http_address(&self) -> Option<SocketAddr> {
         self.http_address
     }
 
@@ -176,26 +187,36 @@ impl Server {
         }
     }
 
-    fn spawn_listeners(&mut self, listeners: Vec<Listener>) {
+    fn spawn_listeners(&mut self, listeners: Vec<Listener>) -> Vec<ListenerState> {
+        let mut listening = Vec::new();
         let loopback_only = self.addresses.iter().all(|address| address.ip().is_loopback());
         for listener in listeners {
-            tracing::info!(address = %listener.address(), "listening");
-            self.tasks.push(tokio::spawn(
-                listener.accept(self.broker.clone(), self.workers.handles()),
-            ));
+            let address = listener.address();
+            tracing::info!(%address, "listening");
+            let task = tokio::spawn(listener.accept(self.broker.clone(), self.workers.handles()));
+            listening.push(ListenerState {
+                address,
+                task: task.abort_handle(),
+            });
+            self.tasks.push(task);
         }
         if loopback_only {
             tracing::info!(
                 "only loopback addresses are open: programs on other machines cannot connect; to open the broker to a network: --listen 0.0.0.0:1883, or listeners in the configuration"
             );
         }
+        listening
     }
 
-    fn spawn_http(&mut self, http: Option<TcpListener>, page: MetricsPage) {
-        let Some(listener) = http else { return };
-        self.http_address = listener.local_addr().ok();
-        if let Some(address) = self.http_address {
-            tracing::info!(%address, "http listening");
+    fn spawn_http(&mut self, listener: TcpListener, site: Site) {
+        let address = site.address();
+        self.http_address = Some(address);
+        tracing::info!(%address, "http listening");
+        if !address.ip().is_loopback() && !site.has_tokens() {
+            tracing::warn!(
+                %address,
+                "the HTTP listener serves only /metrics, /healthz and /readyz: the API on a network needs http.token_file"
+            );
         }
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
@@ -203,7 +224,7 @@ impl Server {
                 // An error means that the server is gone: stop as well.
                 let _ = stopped.await;
             };
-            if let Err(fault) = admin::serve(listener, page, shutdown).await {
+            if let Err(fault) = admin::serve(listener, site, shutdown).await {
                 tracing::error!(%fault, "the HTTP listener failed");
             }
         });
@@ -244,6 +265,13 @@ impl Server {
     }
 }
 
+fn open_configured(config: &Config) -> Result<Arc<dyn Store>, ServerError> {
+    open_store(&config.store).map_err(|source| ServerError::Store {
+        path: config.store.path.clone(),
+        source,
+    })
+}
+
 /// The store that the configured durability asks for.
 fn open_store(config: &config::Store) -> Result<Arc<dyn Store>, StoreError> {
     let on_disk = |syncing| -> Result<Arc<dyn Store>, StoreError> {
@@ -269,14 +297,15 @@ fn open_store(config: &config::Store) -> Result<Arc<dyn Store>, StoreError> {
     }
 }
 
-async fn bind_http(config: &Config) -> Result<Option<TcpListener>, ServerError> {
+async fn bind_http(config: &Config) -> Result<Option<(TcpListener, SocketAddr)>, ServerError> {
     if !config.http.enabled {
         return Ok(None);
     }
     let address = &config.http.address;
     let listener = TcpListener::bind((address.host.as_str(), address.port)).await;
-    listener
-        .map(Some)
+    let bound = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
+    bound
+        .map(|(address, listener)| Some((listener, address)))
         .map_err(|source| ListenError::new(address.to_string(), source).into())
 }
 

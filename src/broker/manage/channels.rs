@@ -55,7 +55,8 @@ impl Broker {
         while looked_at < MOST_LOOKED_AT {
             let (stats, behind) = self.reader.channels_from(next, STEP);
             for stats in &stats {
-                let wanted = (with_empty || stats.count > 0) && filter.is_none_or(|filter| filter.matches(&stats.topic));
+                let wanted =
+                    (with_empty || stats.count > 0) && filter.is_none_or(|filter| filter.matches(&stats.topic));
                 if wanted && found.len() == most {
                     return Channels {
                         found,
@@ -113,7 +114,9 @@ impl Broker {
             return Ok(None);
         };
         let now = self.clock().now();
-        let first = self.reader.resolve(&filter, StartAt::Sequence(stats.first), now, &mut |_| true)?;
+        let first = self
+            .reader
+            .resolve(&filter, StartAt::Sequence(stats.first), now, &mut |_| true)?;
         let last = self.reader.resolve(&filter, StartAt::Last(1), now, &mut |_| true)?;
         let Origin {
             rule: StartRule::PerChannel(starts),
@@ -122,7 +125,9 @@ impl Broker {
         else {
             return Ok(None);
         };
-        let Some((_, last)) = starts.first() else { return Ok(None) };
+        let Some((_, last)) = starts.first() else {
+            return Ok(None);
+        };
         let events = self.reader.events_at(&[first.first, *last])?;
         Ok(match &events[..] {
             [Some(first), Some(last)] => Some((first.time, last.time)),

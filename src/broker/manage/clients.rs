@@ -88,7 +88,10 @@ impl Broker {
             }
         });
         let (found, more) = page.finish();
-        (found.iter().map(|(_, outbox)| ClientSummary::of(outbox)).collect(), more)
+        (
+            found.iter().map(|(_, outbox)| ClientSummary::of(outbox)).collect(),
+            more,
+        )
     }
 
     /// What a client stands at.
@@ -145,6 +148,11 @@ impl Broker {
         }
     }
 
+    /// Whether a client of this identifier is connected or has a session.
+    pub fn has_session(&self, client_id: &str) -> bool {
+        self.sessions.outbox(&ClientId::from(client_id)).is_some()
+    }
+
     pub(super) fn outbox_of(&self, client_id: &ClientId) -> Result<Arc<Outbox>, ManageError> {
         let found = self.sessions.outbox(client_id);
         found.ok_or_else(|| ManageError::NotFound(format!("there is no client or session {:?}", client_id.as_str())))
@@ -156,7 +164,9 @@ impl ClientFilter {
         let id = outbox.client_id.as_str();
         self.after.as_deref().is_none_or(|after| id > after)
             && id.starts_with(&self.prefix)
-            && self.connected.is_none_or(|connected| connected == outbox.is_connected())
+            && self
+                .connected
+                .is_none_or(|connected| connected == outbox.is_connected())
             && self.durable.is_none_or(|durable| durable == outbox.durable)
     }
 }
@@ -178,7 +188,10 @@ impl ClientSummary {
 }
 
 pub(super) fn kicked() -> Fault {
-    Fault::new(ReasonCode::AdministrativeAction, "an administrator ended the connection")
+    Fault::new(
+        ReasonCode::AdministrativeAction,
+        "an administrator ended the connection",
+    )
 }
 
 /// How often a client is looked for that comes and goes meanwhile.

@@ -94,10 +94,9 @@ impl Broker {
 
     fn group_view(&self, (group, filter, kind): GroupKey, cursor: Option<CursorView>) -> GroupView {
         let (subscribed, members) = self.groups.members_of(&group, &filter, kind);
-        let members = members.into_iter().map(|(client_id, in_flight)| MemberView {
-            client_id,
-            in_flight,
-        });
+        let members = members
+            .into_iter()
+            .map(|(client_id, in_flight)| MemberView { client_id, in_flight });
         GroupView {
             group,
             filter,

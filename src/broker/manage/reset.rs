@@ -48,12 +48,7 @@ impl Broker {
     }
 
     /// Of a group, or of nobody now.
-    fn reset_here(
-        &self,
-        key: &CursorKey,
-        filter: &TopicFilter,
-        start: Start,
-    ) -> Result<Vec<Command>, ManageError> {
+    fn reset_here(&self, key: &CursorKey, filter: &TopicFilter, start: Start) -> Result<Vec<Command>, ManageError> {
         let now = self.clock().now();
         let mut alive = |event: &Event| !event.message.is_expired(now);
         let origin = self.resolve(filter, &start, now, &mut alive).map_err(unreadable)?;
@@ -133,7 +128,9 @@ impl Broker {
             group: None,
             filter: filter.clone(),
         };
-        let known = client.subscription(&path, SubscriptionKind::Replay).ok_or_else(changed)?;
+        let known = client
+            .subscription(&path, SubscriptionKind::Replay)
+            .ok_or_else(changed)?;
         let request = Request {
             path,
             start: Some(start),

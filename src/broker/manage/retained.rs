@@ -28,7 +28,12 @@ pub struct RetainedView {
 
 impl Broker {
     /// The retained messages that match, by topic, behind `after`, at most `most`; and whether there are more.
-    pub fn retained_messages(&self, filter: &TopicFilter, after: Option<&str>, most: usize) -> (Vec<Arc<Message>>, bool) {
+    pub fn retained_messages(
+        &self,
+        filter: &TopicFilter,
+        after: Option<&str>,
+        most: usize,
+    ) -> (Vec<Arc<Message>>, bool) {
         let mut page: Page<String, Arc<Message>> = Page::new(most);
         for message in self.retained.matching(filter, self.clock().now()) {
             let topic = message.topic().to_owned();
