@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use rewindmq::cli::{self, Args, Invocation};
-use rewindmq::server;
+use rewindmq::server::{self, Reloading};
 
 fn main() -> ExitCode {
     match cli::parse_args() {
@@ -25,7 +25,17 @@ fn run(args: &Args) -> ExitCode {
         Err(errors) => return say(io::stderr(), &format!("{errors}\n"), ExitCode::FAILURE),
     };
     let log = cli::start_log(&config.log);
-    match server::run(config, Some(log)) {
+    let args = args.clone();
+    let level = log.clone();
+    let reloading = Reloading {
+        load: Box::new(move || cli::load(&args, env::vars_os()).map_err(|errors| errors.to_string())),
+        set_log_level: Box::new(move |text| {
+            if let Err(fault) = level.set_level(text) {
+                tracing::error!(fault, "the log level could not be set");
+            }
+        }),
+    };
+    match server::run(config, Some(log), &reloading) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => say(io::stderr(), &format!("rewindmq: {fault}\n"), ExitCode::FAILURE),
     }
@@ -33,10 +43,14 @@ fn run(args: &Args) -> ExitCode {
 
 fn check(args: &Args) -> ExitCode {
     match cli::load(args, env::vars_os()) {
-        Ok(config) => match cli::check_users(&config) {
-            Ok(()) => say(io::stdout(), &cli::summary(&config), ExitCode::SUCCESS),
-            Err(fault) => say(io::stderr(), &format!("{fault}\n"), ExitCode::FAILURE),
-        },
+        Ok(config) => {
+            let users = cli::check_users(&config).map_err(|fault| fault.to_string());
+            let files = users.and_then(|()| cli::check_certificates(&config).map_err(|fault| fault.to_string()));
+            match files {
+                Ok(()) => say(io::stdout(), &cli::summary(&config), ExitCode::SUCCESS),
+                Err(fault) => say(io::stderr(), &format!("{fault}\n"), ExitCode::FAILURE),
+            }
+        }
         Err(errors) => say(io::stderr(), &format!("{errors}\n"), ExitCode::FAILURE),
     }
 }

@@ -38,7 +38,7 @@ pub(super) async fn ready(State(site): State<Site>) -> Json {
         .listeners
         .iter()
         .filter(|listener| listener.task.is_finished())
-        .map(|listener| listener.address.to_string())
+        .map(|listener| listener.address.clone())
         .collect();
     let listeners = match &down[..] {
         [] => "ok".to_owned(),

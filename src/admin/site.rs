@@ -30,7 +30,9 @@ pub struct Site {
 #[derive(Clone, Debug)]
 pub struct ListenerState {
     /// Where it listens.
-    pub address: SocketAddr,
+    pub address: String,
+    /// What it speaks: tcp, tls, websocket ...
+    pub protocol: &'static str,
     /// Its task, which lives as long as it accepts.
     pub task: AbortHandle,
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::auth::Identity;
+use crate::config::Versions;
 
 /// What is known of a client before its CONNECT.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub struct Gate {
     pub listener: String,
     /// Whether clients that prove nothing may come in.
     pub anonymous: bool,
+    /// The protocol versions that it speaks.
+    pub versions: Versions,
 }
 
 impl Default for Gate {
@@ -40,6 +43,7 @@ impl Default for Gate {
         Self {
             listener: "default".to_owned(),
             anonymous: true,
+            versions: Versions::default(),
         }
     }
 }

@@ -19,6 +19,7 @@ use super::tally::Tally;
 use super::turn::Turn;
 use super::unwritten::Unwritten;
 use super::will::Will;
+use crate::auth::Identity;
 use crate::codec::Packet;
 use crate::log::{Command, SessionRecord, SubscriptionKind, SubscriptionRecord};
 use crate::selector::Selector;
@@ -48,7 +49,9 @@ pub struct Client {
     pub(super) next_ack: u64,
     pub(super) next_key: u32,
     pub(super) will: Option<Box<Will>>,
-    /// Who it has proved to be, if it was asked to.
+    /// Who it has proved to be on this connection, by whatever means.
+    pub(super) identity: Option<Identity>,
+    /// What a connection with an Authentication Method can prove again.
     pub(super) credentials: Option<Box<Credentials>>,
     pub(super) session_expiry_secs: u32,
     pub(super) assigned_id: bool,

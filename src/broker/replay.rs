@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::cursors::{CursorHolder, CursorKey, CursorTable, Saved};
 use super::lane::LaneItem;
 use super::outbox::Outbox;
+use super::reread::Way;
 use super::select::{Subject, passes};
 use super::subscription::SubscriptionOptions;
 use super::tally::Tally;
@@ -27,12 +28,12 @@ pub struct ReplayCursor {
 }
 
 #[derive(Debug)]
-struct CursorState {
+pub(super) struct CursorState {
     saved: Saved,
-    acks: AckFloor,
+    pub(super) acks: AckFloor,
     moved: bool,
     /// Up to where the log was read; beyond it, events reach the subscription without the log while it is live.
-    scanned_to: Position,
+    pub(super) scanned_to: Position,
     behind: bool,
 }
 
@@ -97,14 +98,23 @@ impl ReplayCursor {
     }
 
     fn change(self: &Arc<Self>, table: &CursorTable, change: impl FnOnce(&mut AckFloor)) {
-        let first = {
+        self.change_state(table, |state| change(&mut state.acks));
+    }
+
+    pub(super) fn change_state<T>(
+        self: &Arc<Self>,
+        table: &CursorTable,
+        change: impl FnOnce(&mut CursorState) -> T,
+    ) -> T {
+        let (done, first) = {
             let mut state = self.lock();
-            change(&mut state.acks);
-            !std::mem::replace(&mut state.moved, true)
+            let done = change(&mut state);
+            (done, !std::mem::replace(&mut state.moved, true))
         };
         if first {
             table.note_moved(self.clone());
         }
+        done
     }
 
     fn lock(&self) -> MutexGuard<'_, CursorState> {
@@ -146,11 +156,11 @@ pub struct ReplaySubscription {
     /// Which events it wants; all without one.
     pub selector: Option<Arc<Selector>>,
     filter: TopicFilter,
-    cursor: Arc<ReplayCursor>,
-    origin: Arc<Origin>,
-    scan: Scan,
-    scanned_to: Position,
-    redelivered_to: Position,
+    pub(super) cursor: Arc<ReplayCursor>,
+    pub(super) origin: Arc<Origin>,
+    pub(super) scan: Scan,
+    pub(super) scanned_to: Position,
+    pub(super) redelivered_to: Position,
     behind: bool,
     buffer: VecDeque<LaneItem>,
 }
@@ -317,7 +327,11 @@ impl ReplaySubscription {
                     return Ok(Pumped::More);
                 }
                 batches += 1;
-                self.read_log(context.reader)?;
+                match self.way(context) {
+                    Way::Straight => self.reread(context)?,
+                    Way::Buffer => self.read_log(context.reader)?,
+                    Way::Wait => return Ok(Pumped::Idle),
+                }
                 continue;
             }
             match context.outbox.take_lane(self.key) {

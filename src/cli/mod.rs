@@ -11,11 +11,14 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use metrics::Gauge;
 
 use crate::auth::{UsersFileError, load_users};
 use crate::config::{
-    Address, Config, ConfigErrors, Durability, Listener, Retention, Store, check_filter, show_duration, show_size,
+    Address, Config, ConfigErrors, Durability, Listener, Retention, Store, Transport, check_filter, show_duration,
+    show_size,
 };
+use crate::net::{Certificates, TlsFileError};
 
 pub use backup::{BackupArgs, BackupError, backup};
 pub use inspect::{InspectArgs, inspect};
@@ -46,9 +49,18 @@ pub struct Args {
     /// Configuration file [default: none, or what REWINDMQ_CONFIG names]
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Listen for MQTT clients here instead (PORT for loopback, :PORT, HOST:PORT, or an IPv6 address in brackets and :PORT); repeatable
+    /// Listen for MQTT clients here instead (PORT for loopback, :PORT, HOST:PORT, an IPv6 address in brackets and :PORT, unix:/PATH, or a URL of mqtt, mqtts, ws or wss such as ws://127.0.0.1:8083/mqtt); repeatable
     #[arg(short, long, value_name = "ADDR")]
-    pub listen: Vec<Address>,
+    pub listen: Vec<Listener>,
+    /// Let clients in that prove nothing, through every listener; needed to open one to a network without authentication
+    #[arg(long)]
+    pub anonymous: bool,
+    /// Certificate of the mqtts and wss listeners of --listen, with those that sign it (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_key", requires = "listen")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its key (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
     /// Serve /metrics here instead
     #[arg(long, value_name = "ADDR")]
     pub http: Option<Address>,
@@ -93,11 +105,26 @@ pub fn check_users(config: &Config) -> Result<(), UsersFileError> {
         .map_or(Ok(()), |path| load_users(path).map(drop))
 }
 
+/// Whether the certificates of every listener with TLS can be used.
+///
+/// # Errors
+/// Which file cannot, and why.
+pub fn check_certificates(config: &Config) -> Result<(), TlsFileError> {
+    for listener in &config.listeners {
+        Certificates::load(listener, |_| Gauge::noop())?;
+    }
+    Ok(())
+}
+
 /// What `rewindmq check` says about a configuration without a fault; ends with a line break.
 pub fn summary(config: &Config) -> String {
     let mut text = String::from("ok\n");
     for listener in &config.listeners {
-        line(&mut text, "mqtt", &listener.address);
+        line(
+            &mut text,
+            listener.protocol(),
+            place_of(listener, config.auth.is_configured()),
+        );
     }
     let http = config.http.enabled.then(|| config.http.address.to_string());
     line(&mut text, "http", http.as_deref().unwrap_or("none"));
@@ -173,13 +200,16 @@ impl From<Cli> for Invocation {
 impl Args {
     fn apply(&self, config: &mut Config) {
         if !self.listen.is_empty() {
-            config.listeners = self
-                .listen
-                .iter()
-                .map(|address| Listener {
-                    address: address.clone(),
-                })
-                .collect();
+            config.listeners.clone_from(&self.listen);
+            for tls in config.listeners.iter_mut().filter_map(|listener| listener.tls.as_mut()) {
+                tls.certificates = self.tls_cert.iter().cloned().collect();
+                tls.keys = self.tls_key.iter().cloned().collect();
+            }
+        }
+        if self.anonymous {
+            for listener in &mut config.listeners {
+                listener.anonymous = Some(true);
+            }
         }
         if let Some(address) = &self.http {
             config.http.enabled = true;
@@ -218,6 +248,20 @@ fn place(store: &Store) -> String {
         ),
         Durability::Memory => format!("{size}, durability memory: nothing survives the broker"),
     }
+}
+
+/// Where a listener is, and whether it lets in clients that prove nothing.
+fn place_of(listener: &Listener, authenticates: bool) -> String {
+    let path = match listener.transport {
+        Transport::Tcp => "",
+        Transport::WebSocket => &*listener.path,
+    };
+    let whom = if listener.lets_in_anonymous(authenticates) {
+        "anonymous clients too"
+    } else {
+        "authenticated clients only"
+    };
+    format!("{}{path}, {whom}", listener.address)
 }
 
 fn on_request(store: &Store) -> Option<String> {

@@ -41,7 +41,7 @@ fn flags_win_over_variables_and_file() {
     )
     .expect("written");
     let line = format!(
-        "rewindmq --config {} --data /flag --listen 1 --listen [::]:2 --store b/# --store c",
+        "rewindmq --config {} --data /flag --listen 1 --listen [::]:2 --anonymous --store b/# --store c",
         file.display()
     );
     let config = loaded(&line, &[("REWINDMQ__STORE__PATH", "/variable")]).expect("valid");
@@ -102,6 +102,35 @@ fn a_clash_is_judged_after_the_flags() {
 }
 
 #[test]
+fn a_listener_with_tls_needs_its_certificate() {
+    let config = loaded("rewindmq --listen mqtts://localhost --tls-cert c --tls-key k", &[]).expect("valid");
+    let tls = config.listeners[0].tls.clone().expect("TLS");
+    assert_eq!((tls.certificates, tls.keys), (vec!["c".into()], vec!["k".into()]));
+    let refused = loaded("rewindmq --listen mqtts://localhost", &[]).expect_err("no certificate");
+    assert!(refused.contains("--tls-cert FILE --tls-key FILE"), "{refused}");
+    assert_eq!(
+        invoke("rewindmq --listen 1 --tls-cert c")
+            .expect_err("no key")
+            .exit_code(),
+        2
+    );
+}
+
+#[test]
+fn a_listener_on_a_network_needs_authentication_or_the_flag() {
+    let refused = loaded("rewindmq --listen :1883", &[]).expect_err("open to all");
+    assert!(
+        refused.contains("auth.users_file") && refused.contains("--anonymous"),
+        "{refused}"
+    );
+    let open = loaded("rewindmq --listen :1883 --anonymous", &[]).expect("valid");
+    assert!(open.listeners[0].lets_in_anonymous(open.auth.is_configured()));
+    let users = [("REWINDMQ__AUTH__USERS_FILE", "users")];
+    let closed = loaded("rewindmq --listen :1883", &users).expect("valid");
+    assert!(!closed.listeners[0].lets_in_anonymous(closed.auth.is_configured()));
+}
+
+#[test]
 fn faults_of_the_command_line_end_with_exit_code_2() {
     for line in [
         "rewindmq --listen",
@@ -133,11 +162,12 @@ fn check_takes_the_same_arguments() {
 #[test]
 fn the_summary_tells_what_the_broker_would_do() {
     let config = loaded(
-        "rewindmq --listen :1883 --store a/#",
+        "rewindmq --listen :1883 --anonymous --listen ws://localhost --store a/#",
         &[("REWINDMQ__HTTP__ENABLED", "false")],
     )
     .expect("valid");
-    let expected = "ok\n  mqtt   0.0.0.0:1883\n  http   none\n  store  ./data, at most 64GiB\n  \
+    let expected = "ok\n  mqtt   0.0.0.0:1883, anonymous clients too\n  \
+                    ws     localhost:8083/mqtt, anonymous clients too\n  http   none\n  store  ./data, at most 64GiB\n  \
                     stored a/#, at most 7d of each topic\n  \
                     stored what publishers ask to store, at most 7d of each topic\n";
     assert_eq!(summary(&config), expected);

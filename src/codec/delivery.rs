@@ -43,7 +43,7 @@ pub struct EventProperties<'a> {
     /// `es-time`: its commit time, Unix ns.
     pub time: Timestamp,
     /// `es-channel`: its channel; left out if longer than a string can be (65,535 bytes).
-    pub channel: &'a str,
+    pub channel: &'a [u8],
     /// `es-redelivered` = `true`: it comes again, under a new packet identifier.
     pub redelivered: bool,
 }
@@ -201,7 +201,7 @@ fn put_event(event: &EventProperties<'_>, out: &mut BytesMut) {
     put_pair(SEQUENCE, decimal(event.sequence.0, &mut buffer), out);
     put_pair(TIME, decimal(event.time.0, &mut buffer), out);
     if event.channel.len() <= MAX_STRING_LENGTH {
-        put_pair(CHANNEL, event.channel.as_bytes(), out);
+        put_pair(CHANNEL, event.channel, out);
     }
     if event.redelivered {
         put_pair(REDELIVERED, b"true", out);
@@ -229,15 +229,46 @@ fn digits(number: u64) -> usize {
     number.checked_ilog10().map_or(1, |log| log as usize + 1)
 }
 
+/// The decimal digits of 0 to 99.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        pairs[number] = [b'0' + number as u8 / 10, b'0' + number as u8 % 10];
+        number += 1;
+    }
+    pairs
+};
+
 pub(super) fn decimal(number: u64, buffer: &mut [u8; MAX_DIGITS]) -> &[u8] {
     let mut start = MAX_DIGITS;
     let mut rest = number;
-    loop {
+    while rest >= 100 {
+        start -= 2;
+        buffer[start..start + 2].copy_from_slice(&PAIRS[(rest % 100) as usize]);
+        rest /= 100;
+    }
+    let [tens, ones] = PAIRS[rest as usize];
+    start -= 1;
+    buffer[start] = ones;
+    if rest >= 10 {
         start -= 1;
-        buffer[start] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            return &buffer[start..];
+        buffer[start] = tens;
+    }
+    &buffer[start..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_they_are_read() {
+        let powers = (0..20).map(|power| 10_u64.pow(power));
+        let around = powers.flat_map(|power| [power - 1, power, power + 1, power / 9 * 7]);
+        for number in (0..2_000).chain(around).chain([u64::MAX - 1, u64::MAX]) {
+            let mut buffer = [0; MAX_DIGITS];
+            assert_eq!(decimal(number, &mut buffer), number.to_string().as_bytes());
         }
     }
 }

@@ -14,6 +14,13 @@ pub struct Auth {
     pub users_file: Option<PathBuf>,
 }
 
+impl Auth {
+    /// Whether there is a way for clients to prove who they are, beside certificates.
+    pub fn is_configured(&self) -> bool {
+        self.users_file.is_some()
+    }
+}
+
 impl Section for Auth {
     fn read(&mut self, reader: &mut Reader<'_, '_>) {
         reader.option("users_file", &mut self.users_file, value::optional_path);

@@ -3,10 +3,14 @@
 //! An option is one line in its section's `read`: that line names its key, its field and what may stand in it, and it
 //! serves the file, the environment and the test that compares `conf/rewindmq.toml` with the defaults.
 
+mod address;
 mod auth;
+mod changes;
 mod error;
 mod filter;
+mod limits;
 mod listen;
+mod listener;
 mod process;
 mod reader;
 mod session;
@@ -14,6 +18,7 @@ mod shared;
 mod store;
 mod suggest;
 mod sys;
+mod tls;
 mod units;
 mod value;
 
@@ -25,15 +30,20 @@ use std::path::Path;
 
 use serde::Serialize;
 
+pub use address::Address;
 pub use auth::Auth;
+pub use changes::{Change, Effect, changes};
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use filter::check_filter;
-pub use listen::{Address, Http, Listener};
+pub use limits::Limits;
+pub use listen::Http;
+pub use listener::{Endpoint, Listener, Transport, Versions};
 pub use process::{Log, LogFormat, Runtime, check_log_level};
 pub use session::{DuplicateClientId, PendingPolicy, Retained, Session};
 pub use shared::{Shared, SharedRule, SharedStrategy};
 pub use store::{Durability, Retention, Store, StoreRule};
 pub use sys::Sys;
+pub use tls::{ClientCertificate, Identified, Tls, TlsVersion};
 pub use units::{show_duration, show_size};
 
 use reader::{Reader, Section, Sources};
@@ -51,6 +61,8 @@ pub struct Config {
     pub store: Store,
     /// `[session]`: what one client may ask of the broker.
     pub session: Session,
+    /// `[limits]`: what one client and one address may cost the others.
+    pub limits: Limits,
     /// `[retained]`: retained messages.
     pub retained: Retained,
     /// `[shared]`: shared subscriptions without a replay.
@@ -71,6 +83,7 @@ impl Default for Config {
             auth: Auth::default(),
             store: Store::default(),
             session: Session::default(),
+            limits: Limits::default(),
             retained: Retained::default(),
             shared: Shared::default(),
             sys: Sys::default(),
@@ -109,21 +122,21 @@ impl Config {
         sources.read(document.get_ref(), &mut config);
         sources.finish()?;
         flags(&mut config);
-        ConfigErrors::unless_empty(config.clashes())?;
+        ConfigErrors::unless_empty(config.clashes().chain(config.open_doors()).collect())?;
         Ok(config)
     }
 
     /// Addresses that two listeners claim: what no single option shows to be impossible.
-    fn clashes(&self) -> Vec<ConfigError> {
-        let http = self.http.enabled.then_some(("http.address", &self.http.address));
-        let mqtt = self
-            .listeners
-            .iter()
-            .map(|listener| ("listeners.address", &listener.address));
-        let mut seen: Vec<&Address> = Vec::new();
+    fn clashes(&self) -> impl Iterator<Item = ConfigError> {
+        let http = Endpoint::Tcp(self.http.address.clone());
+        let http = self.http.enabled.then_some(("http.address", http));
+        let mqtt = self.listeners.iter();
+        let mqtt = mqtt.map(|listener| ("listeners.address", listener.address.clone()));
+        let mut seen: Vec<Endpoint> = Vec::new();
         let mut clashes = Vec::new();
         for (key, address) in mqtt.chain(http) {
-            if address.port != 0 && seen.contains(&address) {
+            let any_port = matches!(&address, Endpoint::Tcp(address) if address.port == 0);
+            if !any_port && seen.contains(&address) {
                 clashes.push(ConfigError::whole(
                     key,
                     format!("{address} is taken twice; give each listener its own port"),
@@ -131,7 +144,27 @@ impl Config {
             }
             seen.push(address);
         }
-        clashes
+        clashes.into_iter()
+    }
+
+    /// Listeners of which nobody said who may come in, and such with TLS but no certificate.
+    fn open_doors(&self) -> impl Iterator<Item = ConfigError> {
+        let authenticates = self.auth.is_configured();
+        self.listeners.iter().filter_map(move |listener| {
+            let address = &listener.address;
+            let what = if listener.tls.as_ref().is_some_and(|tls| tls.certificates.is_empty()) {
+                format!("{address} needs a certificate and its key: --tls-cert FILE --tls-key FILE, or [listeners.tls] in a file")
+            } else if listener.is_undecided(authenticates) {
+                format!(
+                    "{address} can be reached from a network, and nothing says who may come in; either let clients prove who \
+                     they are (auth.users_file, or client certificates by [listeners.tls]), or let everybody in \
+                     (anonymous = true in [[listeners]], or the flag --anonymous)"
+                )
+            } else {
+                return None;
+            };
+            Some(ConfigError::whole("listeners", what))
+        })
     }
 }
 
@@ -142,6 +175,7 @@ impl Section for Config {
         reader.section("auth", &mut self.auth);
         reader.section("store", &mut self.store);
         reader.section("session", &mut self.session);
+        reader.section("limits", &mut self.limits);
         reader.section("retained", &mut self.retained);
         reader.section("shared", &mut self.shared);
         reader.section("sys", &mut self.sys);

@@ -205,6 +205,14 @@ impl<'r, 'a> Reader<'r, 'a> {
         self.read_child(key, table, place, self.named, into);
     }
 
+    /// Reads a table of this table that need not be there.
+    pub(super) fn optional_section<T: Section + Default>(&mut self, key: &'static str, into: &mut Option<T>) {
+        self.asked.insert(key);
+        if self.table.is_some_and(|table| table.contains_key(key)) {
+            self.section(key, into.get_or_insert_default());
+        }
+    }
+
     /// Reads a list of tables; given at all, it replaces what is in the list.
     pub(super) fn tables<T: Section>(&mut self, key: &'static str, into: &mut Vec<T>, new: impl Fn() -> T) {
         let Some(value) = self.ask(key) else { return };

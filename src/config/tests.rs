@@ -25,17 +25,18 @@ fn uncommented(text: &str) -> String {
         .join("\n")
 }
 
-/// Every key, with those of list elements under the list's name.
+/// Every key, with those of list elements under the list's name; elements may have the same.
 fn keys(prefix: &str, table: &toml::Table, into: &mut std::collections::BTreeSet<String>) {
     for (key, value) in table {
         let key = format!("{prefix}{key}");
         match value {
             toml::Value::Table(inner) => keys(&format!("{key}."), inner, into),
-            toml::Value::Array(items) if items.iter().all(toml::Value::is_table) => {
-                items
-                    .iter()
-                    .filter_map(toml::Value::as_table)
-                    .for_each(|item| keys(&format!("{key}."), item, into));
+            toml::Value::Array(items) if !items.is_empty() && items.iter().all(toml::Value::is_table) => {
+                for item in items.iter().filter_map(toml::Value::as_table) {
+                    let mut of_item = std::collections::BTreeSet::new();
+                    keys(&format!("{key}."), item, &mut of_item);
+                    into.extend(of_item);
+                }
             }
             _ => assert!(into.insert(key.clone()), "{key} stands twice"),
         }
@@ -53,14 +54,16 @@ fn the_values_in_the_shipped_file_are_the_defaults() {
     let mut config = parse(&uncommented(SHIPPED)).expect("every option in the file is valid");
     assert_eq!(config.store.rules.len(), 1);
     assert_eq!(config.shared.rules.len(), 1);
+    assert_eq!(config.listeners.len(), 2);
+    config.listeners.truncate(1);
     config.store.rules.clear();
     config.shared.rules.clear();
     assert_eq!(config, Config::default());
 }
 
-/// The keys that elements of a list have, as the fault of an unknown one tells them.
-fn element_keys(list: &str) -> Vec<String> {
-    let faults = parse(&format!("[[{list}]]\nquite_unknown_here = 1")).expect_err("an unknown key");
+/// The keys that a table has, as the fault of an unknown one tells them. `head` are the lines that open it.
+fn element_keys(list: &str, head: &str) -> Vec<String> {
+    let faults = parse(&format!("{head}\nquite_unknown_here = 1")).expect_err("an unknown key");
     let (_, known) = faults.split_once("known here: ").expect("the known keys");
     known
         .lines()
@@ -82,7 +85,9 @@ fn every_option_is_in_the_shipped_file() {
         .filter(|key| key != "listeners");
     let listed = ["listeners", "store.rules", "shared.rules"]
         .into_iter()
-        .flat_map(element_keys);
+        .flat_map(|list| element_keys(list, &format!("[[{list}]]")))
+        .filter(|key| key != "listeners.tls")
+        .chain(element_keys("listeners.tls", "[[listeners]]\n[listeners.tls]"));
     assert_eq!(single.chain(listed).collect::<std::collections::BTreeSet<_>>(), written);
 }
 
@@ -90,7 +95,7 @@ fn every_option_is_in_the_shipped_file() {
 fn a_file_replaces_what_it_names_and_nothing_else() {
     let config = parse(
         r#"
-        listeners = [{ address = "10.0.0.1:1884" }, { address = 1885 }]
+        listeners = [{ address = "10.0.0.1:1884", anonymous = true }, { address = 1885 }]
         http.enabled = false
         [store]
         path = "/var/lib/rewindmq"
@@ -112,7 +117,8 @@ fn a_file_replaces_what_it_names_and_nothing_else() {
     )
     .expect("valid");
     let listener = |address: &str| Listener {
-        address: address.parse().expect("an address"),
+        anonymous: address.starts_with("10.").then_some(true),
+        ..Listener::on(address.parse().expect("an address"))
     };
     let mut expected = Config {
         listeners: ["10.0.0.1:1884", "127.0.0.1:1885"].map(listener).to_vec(),
@@ -210,6 +216,46 @@ fn a_fault_names_its_line_its_key_and_what_would_be_right() {
             "x.toml:1: listeners.address: missing, and it has no default",
         ),
         (
+            "[[listeners]]\naddress = ':1883'",
+            "configuration: listeners: 0.0.0.0:1883 can be reached from a network, and nothing says who may come in; \
+             either let clients prove who they are (auth.users_file, or client certificates by [listeners.tls]), or let \
+             everybody in (anonymous = true in [[listeners]], or the flag --anonymous)",
+        ),
+        (
+            "[[listeners]]\naddress = 1\ntransport = 'udp'",
+            "x.toml:3: listeners.transport: expected one of \"tcp\", \"websocket\", found \"udp\"",
+        ),
+        (
+            "[[listeners]]\naddress = 1\nversions = ['5']",
+            "x.toml:3: listeners.versions: expected one of \"3.1.1\", \"5.0\", found \"5\"",
+        ),
+        (
+            "[[listeners]]\naddress = 'unix:/x'\nmode = '0888'",
+            "x.toml:3: listeners.mode: expected permissions in octal digits such as \"0660\", found \"0888\"",
+        ),
+        (
+            "[[listeners]]\naddress = 1\nproxy_protocol = true",
+            "x.toml:3: listeners.proxy_protocol: true without trusted_proxies; say from which networks the proxies \
+             connect, such as [\"10.0.0.0/8\"]",
+        ),
+        (
+            "[[listeners]]\naddress = 1\ntrusted_proxies = 'lan'",
+            "x.toml:3: listeners.trusted_proxies: expected a network such as \"10.0.0.0/8\" or an IP address, found \"lan\"",
+        ),
+        (
+            "[[listeners]]\naddress = 1\n[listeners.tls]\ncertificate = 'a'",
+            "x.toml:3: listeners.tls.key: missing, and it has no default\n\
+             x.toml:3: listeners.tls: as many keys as certificates are needed, in the same order",
+        ),
+        (
+            "[[listeners]]\naddress = 1\ntls = { certificate = 'a', key = 'b', client_certificate = 'required' }",
+            "x.toml:3: listeners.tls: client_certificate = \"optional\" or \"required\" and client_ca are needed together",
+        ),
+        (
+            "[[listeners]]\naddress = 'unix:/x'\ntls = { certificate = 'a', key = 'b' }",
+            "x.toml:3: listeners.tls: a Unix socket has no TLS; leave [listeners.tls] out",
+        ),
+        (
             "[http]\nenabled = 'yes'",
             "x.toml:2: http.enabled: expected true or false, found \"yes\"",
         ),
@@ -276,6 +322,64 @@ fn a_fault_names_its_line_its_key_and_what_would_be_right() {
     ] {
         assert_eq!(parse(text), Err(fault.to_owned()), "{text}");
     }
+}
+
+#[test]
+fn every_option_of_a_listener_is_read() {
+    let config = parse(
+        r#"
+        [[listeners]]
+        name = "wss"
+        address = "0.0.0.0"
+        transport = "websocket"
+        path = "/a"
+        versions = "5.0"
+        max_connections = 5
+        proxy_protocol = true
+        trusted_proxies = ["10.0.0.0/8", "::1"]
+        [listeners.tls]
+        certificate = ["a.pem", "b.pem"]
+        key = ["a.key", "b.key"]
+        min_version = "1.3"
+        client_certificate = "required"
+        client_ca = "ca.pem"
+        client_crl = "crl.pem"
+        client_identity = "email"
+        [[listeners]]
+        address = "unix:/run/x"
+        mode = 0o600
+        anonymous = false
+        "#,
+    );
+    let wss = Listener {
+        name: Some("wss".into()),
+        address: Endpoint::Tcp("0.0.0.0:8084".parse().expect("an address")),
+        transport: Transport::WebSocket,
+        path: "/a".into(),
+        versions: Versions { v3: false, v5: true },
+        max_connections: Some(5),
+        proxy_protocol: true,
+        trusted_proxies: ["10.0.0.0/8", "::1/128"]
+            .map(|text| text.parse().expect("a network"))
+            .to_vec(),
+        tls: Some(Tls {
+            certificates: vec!["a.pem".into(), "b.pem".into()],
+            keys: vec!["a.key".into(), "b.key".into()],
+            min_version: TlsVersion::V13,
+            client_certificate: ClientCertificate::Required,
+            client_ca: Some("ca.pem".into()),
+            client_crl: vec!["crl.pem".into()],
+            client_identity: Identified::Email,
+        }),
+        ..Listener::default()
+    };
+    let unix = Listener {
+        address: Endpoint::Unix("/run/x".into()),
+        mode: 0o600,
+        anonymous: Some(false),
+        ..Listener::default()
+    };
+    assert_eq!(config.map(|config| config.listeners), Ok(vec![wss, unix]));
 }
 
 #[test]

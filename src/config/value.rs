@@ -92,6 +92,23 @@ pub(super) fn boolean(given: &Given<'_>) -> Result<bool, String> {
     }
 }
 
+/// `true`, `false`, or empty text for neither.
+pub(super) fn boolean_or_auto(given: &Given<'_>) -> Result<Option<bool>, String> {
+    match given.text() {
+        Some("") => Ok(None),
+        _ => boolean(given).map(Some),
+    }
+}
+
+/// Text of one line, or empty text for none.
+pub(super) fn optional_text(given: &Given<'_>) -> Result<Option<String>, String> {
+    match given.text() {
+        Some("") => Ok(None),
+        Some(text) if !text.chars().any(char::is_control) => Ok(Some(text.to_owned())),
+        _ => Err(given.instead_of("a line of text")),
+    }
+}
+
 /// One of the words of `T`.
 pub(super) fn word<T: Words>(given: &Given<'_>) -> Result<T, String> {
     let words = || T::WORDS.iter().map(|(word, _)| *word);

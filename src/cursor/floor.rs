@@ -117,9 +117,10 @@ impl AckFloor {
 
     /// Whether a position is at or below the floor, or acknowledged above it.
     pub fn is_acked(&self, position: Position) -> bool {
-        position <= self.floor
-            || self.slot(position).is_some_and(|at| self.slots[at].acked)
-            || self.ahead.binary_search(&position).is_ok()
+        if position > self.read_to {
+            return self.ahead.binary_search(&position).is_ok();
+        }
+        position <= self.floor || self.slot(position).is_some_and(|at| self.slots[at].acked)
     }
 
     /// The highest position ever sent.

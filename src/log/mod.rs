@@ -35,9 +35,9 @@ pub use backlog::{Backlog, BacklogLimits};
 pub use command::{Command, Committed, Keep, LogError, Outcome, Publish, Sink, Stored, Submission};
 pub use handle::{Log, Recovered, RecoveredSession};
 pub use options::{Holds, LogObserver, LogOptions, Retention, RetentionRule, TopicMatch};
-pub use reader::{ChannelStats, Event, LogReader};
+pub use reader::{ChannelStats, Event, LogReader, Raw};
 pub use resolve::StartAt;
-pub use scan::Scan;
+pub use scan::{Scan, Take};
 
 #[cfg(test)]
 mod held_tests;

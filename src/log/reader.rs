@@ -181,31 +181,67 @@ impl LogReader {
 
 /// Reads a record that must be the one of this place.
 pub(crate) fn event(shared: &Shared, place: Place, key: &[u8], value: &[u8]) -> Result<Event, StoreError> {
-    let event = record(shared, place.position, key, value)?;
-    if (event.channel, event.sequence) != (place.channel, place.sequence) {
-        return Err(StoreError::corrupt(Table::Log, key, "not the record the index means"));
-    }
-    Ok(event)
+    Ok(Raw::of_place(shared, place, key, value)?.event())
 }
 
 /// Reads a record.
 fn record(shared: &Shared, position: Position, key: &[u8], value: &[u8]) -> Result<Event, StoreError> {
-    let record = Record::decode(key, value)?;
-    let head = record.head;
-    let channel = shared
-        .topics
-        .channel(head.channel)
-        .filter(|(kind, _)| *kind == head.kind);
-    let (kind, topic) =
-        channel.ok_or_else(|| StoreError::corrupt(Table::Log, key, "a record of an unknown channel"))?;
-    Ok(Event {
-        kind,
-        position,
-        sequence: head.sequence,
-        channel: head.channel,
-        time: head.time,
-        message: Arc::new(record.message(topic)),
-    })
+    Ok(Raw::of(shared, position, key, value)?.event())
+}
+
+/// A record as it lies in the store, for as long as a snapshot is open.
+#[derive(Clone, Copy, Debug)]
+pub struct Raw<'a> {
+    /// Its place in the store.
+    pub position: Position,
+    /// Its topic.
+    pub topic: &'a str,
+    /// What is in it.
+    pub record: Record<'a>,
+}
+
+impl<'a> Raw<'a> {
+    /// Reads a record that must be the one of this place.
+    pub(crate) fn of_place(
+        shared: &'a Shared,
+        place: Place,
+        key: &'a [u8],
+        value: &'a [u8],
+    ) -> Result<Self, StoreError> {
+        let raw = Self::of(shared, place.position, key, value)?;
+        if (raw.record.head.channel, raw.record.head.sequence) != (place.channel, place.sequence) {
+            return Err(StoreError::corrupt(Table::Log, key, "not the record the index means"));
+        }
+        Ok(raw)
+    }
+
+    fn of(shared: &'a Shared, position: Position, key: &'a [u8], value: &'a [u8]) -> Result<Self, StoreError> {
+        let record = Record::decode(key, value)?;
+        let channel = shared
+            .topics
+            .channel(record.head.channel)
+            .filter(|(kind, _)| *kind == record.head.kind);
+        let (_, topic) =
+            channel.ok_or_else(|| StoreError::corrupt(Table::Log, key, "a record of an unknown channel"))?;
+        Ok(Self {
+            position,
+            topic,
+            record,
+        })
+    }
+
+    /// The event, copied.
+    pub(crate) fn event(&self) -> Event {
+        let head = self.record.head;
+        Event {
+            kind: head.kind,
+            position: self.position,
+            sequence: head.sequence,
+            channel: head.channel,
+            time: head.time,
+            message: Arc::new(self.record.message(self.topic)),
+        }
+    }
 }
 
 fn stats(id: ChannelId, channel: &Channel) -> ChannelStats {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::index::View;
 use super::merge::{Merge, Place};
-use super::reader::{Shared, event};
+use super::reader::{Raw, Shared};
 use super::selection::{Kinds, Selection};
 use super::{Event, LogError, LogReader, TopicMatch};
 use crate::store::{RecordHead, Snapshot, StoreError, Table, Visit, log_key, number};
@@ -29,14 +29,40 @@ enum Way {
     Index(Box<Merge>),
 }
 
-/// Whether an event is wanted, by its place.
-type Admit<'a> = dyn FnMut(Position, ChannelId, Sequence) -> bool + 'a;
+/// Who takes the events of a scan, while a snapshot is open.
+pub trait Take {
+    /// Whether no more are wanted now.
+    fn is_full(&self) -> bool;
+    /// Whether an event is wanted, by its place.
+    fn admits(&mut self, position: Position, channel: ChannelId, sequence: Sequence) -> bool;
+    /// Takes an event.
+    fn take(&mut self, event: &Raw<'_>);
+}
 
-/// Where a batch collects events, and its bounds.
+/// Copies the events that are let in.
+struct Collector<'a, A> {
+    admit: A,
+    out: &'a mut Vec<Event>,
+}
+
+impl<A: FnMut(Position, ChannelId, Sequence) -> bool> Take for Collector<'_, A> {
+    fn is_full(&self) -> bool {
+        false
+    }
+
+    fn admits(&mut self, position: Position, channel: ChannelId, sequence: Sequence) -> bool {
+        (self.admit)(position, channel, sequence)
+    }
+
+    fn take(&mut self, event: &Raw<'_>) {
+        self.out.push(event.event());
+    }
+}
+
+/// What a batch is given to, and its bounds.
 struct Batch<'a> {
     shared: &'a Shared,
-    admit: &'a mut Admit<'a>,
-    out: &'a mut Vec<Event>,
+    taker: &'a mut dyn Take,
     looked_at: usize,
     records: usize,
     bytes: usize,
@@ -74,6 +100,18 @@ impl Scan {
         max_bytes: usize,
         out: &mut Vec<Event>,
     ) -> Result<Position, LogError> {
+        let mut collector = Collector { admit, out };
+        self.give_batch(reader, &mut collector, max_records, max_bytes)
+    }
+
+    /// As [`Self::next_batch`], but `taker` is given the events as they lie in the store.
+    pub fn give_batch(
+        &mut self,
+        reader: &LogReader,
+        taker: &mut dyn Take,
+        max_records: usize,
+        max_bytes: usize,
+    ) -> Result<Position, LogError> {
         let shared = &*reader.shared;
         let watermark = shared.watermark();
         if self.position >= watermark || max_records == 0 || max_bytes == 0 {
@@ -81,8 +119,7 @@ impl Scan {
         }
         let mut batch = Batch {
             shared,
-            admit: &mut |position, channel, sequence| admit(position, channel, sequence),
-            out,
+            taker,
             looked_at: 0,
             records: max_records.min(RECORDS_PER_SNAPSHOT),
             bytes: max_bytes.min(BYTES_PER_SNAPSHOT),
@@ -163,7 +200,7 @@ impl Scan {
 
 impl Batch<'_> {
     fn is_full(&self) -> bool {
-        self.looked_at >= RECORDS_PER_SNAPSHOT || self.records == 0 || self.bytes == 0
+        self.looked_at >= RECORDS_PER_SNAPSHOT || self.records == 0 || self.bytes == 0 || self.taker.is_full()
     }
 
     fn read_log(
@@ -222,8 +259,8 @@ impl Batch<'_> {
     }
 
     fn take(&mut self, place: Place, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-        if (self.admit)(place.position, place.channel, place.sequence) {
-            self.out.push(event(self.shared, place, key, value)?);
+        if self.taker.admits(place.position, place.channel, place.sequence) {
+            self.taker.take(&Raw::of_place(self.shared, place, key, value)?);
             self.records -= 1;
             self.bytes = self.bytes.saturating_sub(value.len());
         }

@@ -69,12 +69,12 @@ impl Registrar {
         &self,
         name: &'static str,
         help: &'static str,
-        labels: &[(&'static str, &'static str)],
+        labels: &[(&'static str, &str)],
     ) -> Gauge {
         self.0.describe_gauge(name.into(), None, help.into());
         let labels: Vec<_> = labels
             .iter()
-            .map(|(name, text)| KeyLabel::from_static_parts(name, text))
+            .map(|(name, text)| KeyLabel::new(*name, (*text).to_owned()))
             .collect();
         self.0.register_gauge(&Key::from_parts(name, labels), &METADATA)
     }
@@ -84,7 +84,7 @@ impl Registrar {
         self.0.register_histogram(&Key::from_static_name(name), &METADATA)
     }
 
-    pub(super) fn page(self) -> MetricsPage {
+    pub(super) fn page(&self) -> MetricsPage {
         MetricsPage(self.0.handle())
     }
 }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, timeout_at};
 
+use super::refusal::note;
 use super::wire::Wire;
-use crate::broker::{Arrival, Authenticated, Broker, Client, Introduced, Introduction, Refused};
+use crate::broker::{Arrival, Authenticated, Broker, Client, Gate, Introduced, Introduction, Refused};
 use crate::codec::{self, Auth, ConnAck, Connect, DecodeLimits, Packet};
 use crate::metrics::RefusalReason;
 use crate::types::{ReasonCode, Version};
@@ -23,14 +25,14 @@ pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     broker: &Arc<Broker>,
     arrival: Arrival,
+    deadline: Instant,
 ) -> Option<Admitted> {
-    let timeout = broker.config().session.connect_timeout;
     let limits = DecodeLimits {
-        max_packet_size: broker.config().session.max_packet_size,
+        max_packet_size: wire.max_packet_size,
     };
     let mut largest = usize::MAX;
-    let introduced = introduce(wire, broker, &limits, &mut largest);
-    let refusal = match tokio::time::timeout(timeout, introduced).await {
+    let introduced = introduce(wire, broker, &arrival.gate, &limits, &mut largest);
+    let refusal = match timeout_at(deadline, introduced).await {
         Ok(Ok((connect, authenticated))) => {
             let version = connect.version;
             let keep_alive_secs = broker.keep_alive_secs(&connect);
@@ -50,7 +52,7 @@ pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
             "no CONNECT, or no end of its authentication, in time",
         ),
     };
-    refuse(wire, broker, refusal, largest).await;
+    refuse(wire, broker, &arrival.gate, refusal, largest).await;
     None
 }
 
@@ -70,6 +72,16 @@ impl Refusal {
         }
     }
 
+    /// The listener does not speak this version.
+    fn version(version: Version) -> Self {
+        let connack = ConnAck::new(ReasonCode::UnsupportedProtocolVersion);
+        Self {
+            answer: Some((Box::new(connack), version)),
+            reason: RefusalReason::Version,
+            what: format!("{version:?} is not among the versions of this listener"),
+        }
+    }
+
     fn answered(refused: Refused, version: Version) -> Self {
         let what = refused.connack.reason_string.clone().unwrap_or_default();
         Self {
@@ -84,12 +96,16 @@ impl Refusal {
 async fn introduce<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     broker: &Broker,
+    gate: &Gate,
     limits: &DecodeLimits,
     largest: &mut usize,
 ) -> Result<(Connect, Option<Authenticated>), Refusal> {
     let connect = read_connect(wire, limits).await?;
     *largest = connect.maximum_packet_size.map_or(usize::MAX, |size| size as usize);
     let version = connect.version;
+    if !gate.versions.speaks(version) {
+        return Err(Refusal::version(version));
+    }
     let refused = |refused: Box<Refused>| Refusal::answered(*refused, version);
     let begun = broker.introduce(&connect, broker.clock().now()).map_err(refused)?;
     let Some((mut introduction, mut answer)) = begun else {
@@ -118,7 +134,8 @@ async fn send_auth<S: AsyncRead + AsyncWrite + Unpin>(
         return Err(Refusal::silent(RefusalReason::Authentication, what));
     }
     let lost = |_| Refusal::silent(RefusalReason::Lost, "lost during the authentication");
-    wire.stream.write_all(&out).await.map_err(lost)
+    wire.stream.write_all(&out).await.map_err(lost)?;
+    wire.stream.flush().await.map_err(lost)
 }
 
 /// Waits for what the client answers.
@@ -182,11 +199,11 @@ async fn read_connect<S: AsyncRead + AsyncWrite + Unpin>(
 async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     broker: &Broker,
+    gate: &Gate,
     refusal: Refusal,
     largest: usize,
 ) {
-    broker.metrics().connections_refused.of(refusal.reason).increment(1);
-    tracing::info!(peer = %wire.peer, reason = %refusal.what, "connection refused");
+    note(broker, &gate.listener, wire.peer, refusal.reason, &refusal.what);
     let Some((connack, version)) = refusal.answer else {
         return;
     };

@@ -2,9 +2,19 @@
 
 mod admission;
 mod connection;
+mod counted;
+mod door;
 mod keep_alive;
 mod listener;
+mod opening;
+mod proxy;
+mod refusal;
+mod throttle;
+mod tls;
+mod unix;
+mod websocket;
 mod wire;
 
 pub use connection::serve;
 pub use listener::{ListenError, Listener};
+pub use tls::{Certificates, TlsFileError};

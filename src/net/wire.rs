@@ -1,7 +1,8 @@
 //! The bytes of one connection: what was read and not handled yet, and what goes out last. Knows no packet.
 
 use std::future::Future;
-use std::pin::pin;
+use std::io;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,14 +17,20 @@ pub(super) struct Wire<S> {
     pub stream: S,
     pub input: BytesMut,
     pub peer: Peer,
+    /// The largest packet that the client was told it may send, bytes.
+    pub max_packet_size: u32,
+    /// Whether the stream may hold output back that it took: one with frames of its own does.
+    unflushed: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    pub fn new(stream: S, peer: Peer) -> Self {
+    pub fn new(stream: S, peer: Peer, max_packet_size: u32) -> Self {
         Self {
             stream,
             input: BytesMut::new(),
             peer,
+            max_packet_size,
+            unflushed: false,
         }
     }
 
@@ -42,6 +49,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 self.leave(buffer, 0);
                 Poll::Pending
             }
+        }
+    }
+
+    /// Writes what the stream takes of `out`.
+    pub fn poll_write(&mut self, out: &[u8], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, out);
+        self.unflushed |= written.is_ready();
+        written
+    }
+
+    /// Sees to it that what the stream took goes out; `false` if it cannot any more.
+    pub fn flush(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.unflushed {
+            return true;
+        }
+        match Pin::new(&mut self.stream).poll_flush(cx) {
+            Poll::Ready(flushed) => {
+                self.unflushed = false;
+                flushed.is_ok()
+            }
+            Poll::Pending => true,
         }
     }
 

@@ -1,6 +1,8 @@
 //! Wiring: store, broker, workers, listeners, signals, and the ordered stop.
 
 mod files;
+mod hygiene;
+mod reload;
 mod workers;
 
 use std::net::SocketAddr;
@@ -14,14 +16,16 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::admin::{self, ListenerState, LogControl, Site, TokenFileError, Tokens};
-use crate::auth::{UsersFileError, load_users};
+use crate::auth::UsersFileError;
 use crate::broker::Broker;
 use crate::config::{self, Config, Durability};
 use crate::log::LogError;
 use crate::metrics::{Metrics, MetricsPage};
-use crate::net::{ListenError, Listener};
+use crate::net::{Certificates, ListenError, Listener, TlsFileError};
 use crate::store::{LmdbOptions, LmdbStore, MemoryStore, Store, StoreError, Syncing};
 use crate::types::Clock;
+use reload::Prepared;
+pub use reload::Reloading;
 use workers::Workers;
 
 /// Why the broker does not run.
@@ -49,6 +53,9 @@ pub enum ServerError {
     /// The file of the API's tokens cannot be used.
     #[error(transparent)]
     Tokens(#[from] TokenFileError),
+    /// A file of a listener with TLS cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsFileError),
     /// An address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -62,9 +69,11 @@ pub enum ServerError {
     },
 }
 
-/// Runs a broker until SIGTERM or SIGINT; returns when everything is on disk. `log` is what the API changes the log level by.
-pub fn run(config: Config, log: Option<LogControl>) -> Result<(), ServerError> {
+/// Runs a broker until SIGTERM or SIGINT; returns when everything is on disk. At SIGHUP the configuration is read again.
+/// `log` is what the API changes the log level by.
+pub fn run(config: Config, log: Option<LogControl>, reloading: &Reloading) -> Result<(), ServerError> {
     files::raise_limit();
+    hygiene::warn_of_root();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -72,11 +81,15 @@ pub fn run(config: Config, log: Option<LogControl>) -> Result<(), ServerError> {
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(io("cannot wait for SIGTERM"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(io("cannot wait for SIGINT"))?;
+        let mut hang_up = signal(SignalKind::hangup()).map_err(io("cannot wait for SIGHUP"))?;
         let store = open_configured(&config)?;
         let server = Server::start_with(config, store, log).await?;
-        let name = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
+        let name = loop {
+            tokio::select! {
+                _ = terminate.recv() => break "SIGTERM",
+                _ = interrupt.recv() => break "SIGINT",
+                _ = hang_up.recv() => reloading.reload(&server),
+            }
         };
         tracing::info!(signal = name, "stopping");
         server.stop().await;
@@ -90,6 +103,7 @@ pub fn run(config: Config, log: Option<LogControl>) -> Result<(), ServerError> {
 pub struct Server {
     broker: Arc<Broker>,
     addresses: Vec<SocketAddr>,
+    certificates: Vec<Arc<Certificates>>,
     http_address: Option<SocketAddr>,
     workers: Workers,
     tasks: Vec<JoinHandle<()>>,
@@ -119,21 +133,25 @@ impl Server {
     async fn start_with(config: Config, store: Arc<dyn Store>, log: Option<LogControl>) -> Result<Self, ServerError> {
         let clock = Clock::default();
         let (metrics, page) = Metrics::new(clock.now());
-        let users = config.auth.users_file.as_deref().map(load_users).transpose()?;
+        let prepared = Prepared::new(config)?;
+        let config = prepared.config().clone();
+        let (mut listeners, mut certificates) = (Vec::new(), Vec::new());
         let tokens = config.http.token_file.as_deref().map(Tokens::load).transpose()?;
-        let mut listeners = Vec::new();
         for listener in &config.listeners {
-            listeners.push(Listener::bind(&listener.address).await?);
+            let loaded = Certificates::load(listener, |name| metrics.certificate_expiry(name))?.map(Arc::new);
+            certificates.extend(loaded.clone());
+            listeners.push(Listener::bind(listener, loaded, config.auth.is_configured()).await?);
         }
         let http = bind_http(&config).await?;
         let path = config.store.path.clone();
         let worker_count = config.runtime.workers;
         let broker = Broker::open(config, store, clock, metrics).map_err(|source| ServerError::Log { path, source })?;
-        broker.set_users(users);
+        prepared.install(&broker);
         let workers = Workers::start(worker_count).map_err(io("cannot start a worker"))?;
         let mut server = Self {
             broker,
-            addresses: listeners.iter().map(Listener::address).collect(),
+            addresses: listeners.iter().filter_map(Listener::ip).collect(),
+            certificates,
             http_address: None,
             workers,
             tasks: Vec::new(),
@@ -141,6 +159,7 @@ impl Server {
         };
         server.spawn_sys(page.clone());
         let listening = server.spawn_listeners(listeners);
+        server.spawn_certificates();
         if let Some((listener, address)) = http {
             let site = Site::new(server.broker.clone(), page, address, tokens);
             server.spawn_http(listener, site.with_listeners(listening).with_log(log));
@@ -149,7 +168,7 @@ impl Server {
         Ok(server)
     }
 
-    /// The addresses that are listened on, with the ports that they got.
+    /// The TCP addresses that are listened on, with the ports that they got.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -157,6 +176,18 @@ impl Server {
     /// The address of the HTTP listener, if there is one.
     pub fn http_address(&self) -> Option<SocketAddr> {
         self.http_address
+    }
+
+    /// Whether the certificates of all listeners can be read again.
+    fn check_certificates(&self) -> Result<(), ServerError> {
+        Ok(self.certificates.iter().try_for_each(|one| one.check())?)
+    }
+
+    /// Reads the certificates of all listeners again; connections that are open stay as they are. Returns whether all of
+    /// them are in force; where not, those from before are, and the log says why.
+    pub fn reload_certificates(&self) -> bool {
+        // Each is to be tried.
+        self.certificates.iter().filter(|one| !one.reload()).count() == 0
     }
 
     /// The broker.
@@ -191,21 +222,43 @@ impl Server {
         let mut listening = Vec::new();
         let loopback_only = self.addresses.iter().all(|address| address.ip().is_loopback());
         for listener in listeners {
-            let address = listener.address();
-            tracing::info!(%address, "listening");
+            listener.announce();
+            let (address, protocol) = (listener.shown(), listener.protocol());
             let task = tokio::spawn(listener.accept(self.broker.clone(), self.workers.handles()));
             listening.push(ListenerState {
                 address,
+                protocol,
                 task: task.abort_handle(),
             });
             self.tasks.push(task);
         }
         if loopback_only {
             tracing::info!(
-                "only loopback addresses are open: programs on other machines cannot connect; to open the broker to a network: --listen 0.0.0.0:1883, or listeners in the configuration"
+                "only loopback addresses are open: programs on other machines cannot connect; to open the broker to a network: --listen 0.0.0.0:1883 --anonymous, or listeners in the configuration"
             );
         }
         listening
+    }
+
+    /// Looks whether the files of certificates were changed, and warns before they expire.
+    fn spawn_certificates(&mut self) {
+        let (certificates, clock) = (self.certificates.clone(), self.broker.clock().clone());
+        if certificates.is_empty() {
+            return;
+        }
+        self.tasks.push(tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(CERTIFICATES_INTERVAL);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            for tick in 0_u64.. {
+                ticks.tick().await;
+                for one in &certificates {
+                    one.reload_if_changed();
+                    if tick % CERTIFICATE_WARNING_TICKS == 0 {
+                        one.warn_of_expiry(clock.now());
+                    }
+                }
+            }
+        }));
     }
 
     fn spawn_http(&mut self, listener: TcpListener, site: Site) {
@@ -279,7 +332,9 @@ fn open_store(config: &config::Store) -> Result<Arc<dyn Store>, StoreError> {
             syncing,
             ..LmdbOptions::default()
         };
-        Ok(Arc::new(LmdbStore::open(&config.path, &options)?))
+        let store = LmdbStore::open(&config.path, &options)?;
+        hygiene::check_folder(&config.path);
+        Ok(Arc::new(store))
     };
     match config.durability {
         Durability::Sync => on_disk(Syncing::Always),
@@ -315,6 +370,10 @@ fn io(what: &'static str) -> impl FnOnce(std::io::Error) -> ServerError {
 
 /// How often wills, sessions and cursors are looked after.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_millis(200);
+/// How often it is looked whether files of certificates were changed.
+const CERTIFICATES_INTERVAL: Duration = Duration::from_secs(2);
+/// It is warned of their end once a day.
+const CERTIFICATE_WARNING_TICKS: u64 = 24 * 3_600 / CERTIFICATES_INTERVAL.as_secs();
 /// How long connections have to end when the broker stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often it is looked whether they have.

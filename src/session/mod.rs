@@ -3,6 +3,7 @@
 
 mod delivery;
 mod fault;
+mod from_log;
 mod inbound;
 mod link;
 mod outbound;
@@ -29,7 +30,7 @@ pub use place::InFlightPlace;
 use place::Saving;
 pub use receive::{Action, Incoming, IncomingTopic};
 pub use run::RunSent;
-pub use send::{DropReason, Sent};
+pub use send::{DropReason, Reread, Sent};
 
 /// One client's session: what MQTT says outlives a connection, and the connection's own state while there is one.
 #[derive(Debug)]

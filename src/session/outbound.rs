@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
+use std::num::NonZeroU32;
 use std::sync::LazyLock;
 
 use ahash::AHashMap;
 
+use super::from_log::FromLog;
 use super::packet_ids::PacketIds;
 use super::{Delivery, InFlightPlace, Source};
 use crate::types::{HasEmpty, PacketId, Position, QoS};
@@ -40,6 +42,7 @@ pub(super) struct Outbound {
     in_flight: AHashMap<PacketId, InFlight>,
     /// QoS 1 messages of this connection that are never sent again: PUBACK is awaited, nothing is kept.
     passing: PacketIds,
+    from_log: FromLog,
     last_packet_id: u16,
     next_order: u64,
     resend: VecDeque<PacketId>,
@@ -54,7 +57,7 @@ impl HasEmpty for Outbound {
 
 impl Outbound {
     pub fn len(&self) -> usize {
-        self.in_flight.len() + self.passing.len()
+        self.in_flight.len() + self.passing.len() + self.from_log.len()
     }
 
     /// A packet identifier that is not in use [MQTT-2.2.1-3]; `None` when all 65,535 are.
@@ -65,10 +68,18 @@ impl Outbound {
         loop {
             self.last_packet_id = self.last_packet_id.wrapping_add(1);
             match PacketId::new(self.last_packet_id) {
+                // All others are in use.
+                Some(id) if self.from_log.spans(id) => return None,
                 Some(id) if !self.in_flight.contains_key(&id) && !self.passing.contains(id) => return Some(id),
                 _ => {}
             }
         }
+    }
+
+    /// Whether a packet identifier is free, as far as is known without looking for it.
+    pub fn has_packet_id(&self) -> bool {
+        let next = PacketId::new(self.last_packet_id.wrapping_add(1).max(1));
+        self.len() < usize::from(u16::MAX) && next.is_some_and(|next| !self.from_log.spans(next))
     }
 
     pub fn insert(&mut self, packet_id: PacketId, delivery: Delivery) {
@@ -88,6 +99,18 @@ impl Outbound {
         };
         let earlier = self.in_flight.insert(packet_id, entry);
         debug_assert!(earlier.is_none(), "a packet identifier is used once at a time");
+    }
+
+    /// A QoS 1 message goes out that is read again from the log if it has to be sent again.
+    pub fn insert_from_log(&mut self, packet_id: PacketId, source: Source, subscription_id: Option<NonZeroU32>) {
+        self.from_log
+            .insert(packet_id, source, subscription_id, self.next_order);
+        self.next_order += 1;
+    }
+
+    /// Takes such a message out. Returns where it came from.
+    pub fn remove_from_log(&mut self, packet_id: PacketId) -> Option<Source> {
+        self.from_log.remove(packet_id)
     }
 
     /// A QoS 1 message goes out that is not sent again whatever happens: its session ends with the connection.
@@ -117,9 +140,11 @@ impl Outbound {
 
     /// What is in flight, in the order it was sent, without what others get.
     pub fn places(&self) -> Vec<InFlightPlace> {
-        let mut all: Vec<(&PacketId, &InFlight)> = self.in_flight.iter().filter(|(_, entry)| entry.is_kept()).collect();
-        all.sort_unstable_by_key(|(_, entry)| entry.order);
-        all.into_iter().map(|(id, entry)| entry.place(*id)).collect()
+        let kept = self.in_flight.iter().filter(|(_, entry)| entry.is_kept());
+        let kept = kept.map(|(id, entry)| (entry.order, entry.place(*id)));
+        let mut all: Vec<(u64, InFlightPlace)> = kept.chain(self.from_log.places()).collect();
+        all.sort_unstable_by_key(|(order, _)| *order);
+        all.into_iter().map(|(_, place)| place).collect()
     }
 
     /// Makes the messages of such topics that a session's place in the log brought the session's own: the log may let go
@@ -153,6 +178,7 @@ impl Outbound {
     pub fn unload(&mut self) -> Vec<InFlightPlace> {
         let places = self.places();
         self.in_flight = AHashMap::new();
+        self.from_log.clear();
         self.resend = VecDeque::new();
         places
     }
@@ -232,6 +258,7 @@ impl Outbound {
         for entry in self.in_flight.values_mut() {
             entry.given_up |= gone(entry.source);
         }
+        self.from_log.give_up(gone);
     }
 
     /// How many messages in flight come from such a source.

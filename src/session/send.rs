@@ -1,11 +1,13 @@
 //! Messages to the client: flow control, packet identifiers, aliases, size. Knows no queue.
 
+use std::num::NonZeroU32;
+
 use super::outbound::Stage;
 use super::place::Waiting;
-use super::{Delivery, Session, Source};
+use super::{Delivery, EventPlace, Session, Source};
 use crate::codec::{self, Ack, EventProperties, Packet};
 use crate::topic::channel_name;
-use crate::types::{PacketId, QoS, ReasonCode, Timestamp, Version};
+use crate::types::{PacketId, QoS, ReasonCode, Timestamp, Version, remaining_expiry};
 
 /// What became of a delivery.
 #[derive(Debug)]
@@ -25,6 +27,43 @@ pub enum DropReason {
     Expired,
     /// It is larger than the client's Maximum Packet Size [MQTT-3.1.2-25].
     TooLarge,
+}
+
+/// A message of QoS 0 or 1 as it lies in the log, for a replay subscription. It is not kept: should it be sent again,
+/// it is read again.
+#[derive(Clone, Copy, Debug)]
+pub struct Reread<'a> {
+    /// Its topic.
+    pub topic: &'a str,
+    /// The channel of that topic.
+    pub channel: &'a [u8],
+    /// The publisher's properties.
+    pub properties: &'a [u8],
+    /// The application's bytes.
+    pub payload: &'a [u8],
+    /// Message Expiry Interval as published, seconds.
+    pub expiry_secs: Option<u32>,
+    /// When the broker received it.
+    pub received: Timestamp,
+    /// The smaller of the published and the granted QoS.
+    pub qos: QoS,
+    /// The Subscription Identifier.
+    pub subscription_id: Option<NonZeroU32>,
+    /// The subscription, and the position that the acknowledgement moves its cursor by.
+    pub source: Source,
+    /// Its place in the event store.
+    pub place: EventPlace,
+}
+
+impl EventPlace {
+    fn properties(self, channel: &[u8]) -> EventProperties<'_> {
+        EventProperties {
+            sequence: self.sequence,
+            time: self.time,
+            channel,
+            redelivered: self.redelivered,
+        }
+    }
 }
 
 impl Session {
@@ -62,6 +101,58 @@ impl Session {
             }
         }
         Sent::Written
+    }
+
+    /// Whether messages of this QoS can go out straight from the log when the client takes any.
+    pub fn can_reread(&self, qos: QoS) -> bool {
+        match qos {
+            QoS::AtMostOnce => true,
+            QoS::AtLeastOnce => self.outbound.has_packet_id() && !self.waits_for_disk(qos),
+            QoS::ExactlyOnce => false,
+        }
+    }
+
+    /// Sends one message straight from the log, if [`Self::can_reread`] says so. `false`: the client takes no more now.
+    ///
+    /// # Errors
+    /// Why it will not be sent.
+    pub fn send_from_log(&mut self, message: &Reread<'_>, now: Timestamp) -> Result<bool, DropReason> {
+        let expiry = remaining_expiry(message.expiry_secs, message.received, now);
+        let expiry_secs = expiry.ok_or(DropReason::Expired)?;
+        let packet_id = match message.qos {
+            QoS::AtMostOnce => None,
+            _ => match self.outbound.free_packet_id() {
+                Some(packet_id) => Some(packet_id),
+                None => return Ok(false),
+            },
+        };
+        let subscription_id = message.subscription_id.map(NonZeroU32::get);
+        let wire = codec::Delivery {
+            topic: message.topic.as_bytes(),
+            properties: message.properties,
+            payload: message.payload,
+            dup: false,
+            qos: message.qos,
+            retain: false,
+            packet_id,
+            expiry_secs,
+            topic_alias: None,
+            send_topic: true,
+            subscription_ids: subscription_id.as_slice(),
+            event: Some(message.place.properties(message.channel)),
+        };
+        if !self.write_delivery(message.topic, wire) {
+            return Err(DropReason::TooLarge);
+        }
+        if let Some(packet_id) = packet_id {
+            self.link.send_quota -= 1;
+            self.outbound
+                .insert_from_log(packet_id, message.source, message.subscription_id);
+            if let Some(saving) = &mut self.saving {
+                saving.sent();
+            }
+        }
+        Ok(true)
     }
 
     /// Whether a message of this QoS goes out only when its packet identifier is on disk: a client that has the identifier
@@ -160,23 +251,12 @@ impl Session {
         dup: bool,
         expiry_secs: Option<u32>,
     ) -> bool {
-        let options = self.link.options;
         let message = &delivery.message;
-        let topic = self.link.outgoing_topic(message.topic());
         let channel = match delivery.event {
-            Some(_) if options.version == Version::V5 => channel_name(message.topic()),
+            Some(_) if self.version() == Version::V5 => channel_name(message.topic()),
             _ => String::new(),
         };
-        let event = delivery
-            .event
-            .filter(|_| options.version == Version::V5)
-            .map(|place| EventProperties {
-                sequence: place.sequence,
-                time: place.time,
-                channel: &channel,
-                redelivered: place.redelivered,
-            });
-        let mut wire = codec::Delivery {
+        let wire = codec::Delivery {
             topic: message.topic_bytes(),
             properties: message.properties(),
             payload: message.payload(),
@@ -185,11 +265,21 @@ impl Session {
             retain: delivery.retain,
             packet_id,
             expiry_secs,
-            topic_alias: topic.alias,
-            send_topic: topic.send_topic,
+            topic_alias: None,
+            send_topic: true,
             subscription_ids: &delivery.subscription_ids,
-            event,
+            event: delivery.event.map(|place| place.properties(channel.as_bytes())),
         };
+        self.write_delivery(message.topic(), wire)
+    }
+
+    /// Writes a PUBLISH, if need be without what is told of its place in the store; `false` if the client does not take
+    /// one of this size.
+    fn write_delivery(&mut self, name: &str, mut wire: codec::Delivery<'_>) -> bool {
+        let options = self.link.options;
+        let topic = self.link.outgoing_topic(name);
+        (wire.topic_alias, wire.send_topic) = (topic.alias, topic.send_topic);
+        wire.event = wire.event.filter(|_| options.version == Version::V5);
         let limit = options.client_maximum_packet_size as usize;
         let too_large = |wire: &_| limit < u32::MAX as usize && codec::delivery_len(wire, options.version) > limit;
         if too_large(&wire) {
@@ -205,7 +295,7 @@ impl Session {
         codec::encode_delivery(&wire, options.version, &mut self.out);
         self.packets_written += 1;
         if wire.topic_alias.is_some() {
-            self.link.remember_alias(message.topic(), topic);
+            self.link.remember_alias(name, topic);
         }
         true
     }

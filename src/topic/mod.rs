@@ -12,7 +12,7 @@ mod trie;
 #[cfg(test)]
 mod strategies;
 
-pub use channel::{ChannelError, channel_name, topic_of_channel};
+pub use channel::{ChannelError, channel_name, put_channel_name, topic_of_channel};
 pub use error::TopicError;
 pub use filter::{TopicFilter, check_topic_name, plain_matches};
 pub use subscription::SubscriptionFilter;

@@ -110,14 +110,7 @@ impl Message {
 
     /// The seconds left before it expires: `Some(None)` never, `None` already expired, else at least 1 [MQTT-3.3.2-6].
     pub fn remaining_expiry(&self, now: Timestamp) -> Option<Option<u32>> {
-        let Some(expiry) = self.expiry_secs else {
-            return Some(None);
-        };
-        let age = u32::try_from(now.since(self.received).as_secs()).unwrap_or(u32::MAX);
-        if now.since(self.received).as_secs() >= u64::from(expiry) {
-            return None;
-        }
-        Some(Some((expiry - age).max(1)))
+        remaining_expiry(self.expiry_secs, self.received, now)
     }
 
     /// Whether it is past its Message Expiry Interval.
@@ -127,6 +120,19 @@ impl Message {
 
     fn payload_start(&self) -> usize {
         usize::from(self.topic_len) + self.properties_len as usize
+    }
+}
+
+/// As [`Message::remaining_expiry`], for a Message Expiry Interval in seconds and the time when the message came.
+#[inline]
+pub fn remaining_expiry(expiry_secs: Option<u32>, received: Timestamp, now: Timestamp) -> Option<Option<u32>> {
+    let Some(expiry) = expiry_secs else {
+        return Some(None);
+    };
+    let age = now.since(received).as_secs();
+    match u32::try_from(age) {
+        Ok(age) if age < expiry => Some(Some(expiry - age)),
+        _ => None,
     }
 }
 

@@ -11,7 +11,7 @@ mod version;
 
 pub use clock::{Clock, Timestamp};
 pub use id::{ChannelId, ClientId, CursorId, PacketId, Position, Sequence, SessionId};
-pub use message::{Message, MessageParts};
+pub use message::{Message, MessageParts, remaining_expiry};
 pub use qos::QoS;
 pub use rare::{HasEmpty, Rare};
 pub use reason::ReasonCode;

@@ -18,16 +18,23 @@ class Closed(AssertionError):
     """The server closed the connection where a packet was expected."""
 
 
+def dial(port: int) -> socket.socket:
+    """A TCP connection to this machine."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
 class Client:
     """One connection. Every wait has a deadline; packets that a wait passes over stay for later ones, in order.
 
     `auto_ack` answers PUBLISH and PUBREL when they are read off the socket; turn it off to hold them in flight.
     """
 
-    def __init__(self, port: int, version: int = 5, auto_ack: bool = True):
+    def __init__(self, port: int | None, version: int = 5, auto_ack: bool = True, over=None):
+        """`over`: a connected socket, or what has its methods, instead of TCP to the port."""
         self.version, self.auto_ack = version, auto_ack
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = over or dial(port)
         self.buffer = bytearray()
         self.waiting: deque[Packet] = deque()
         self.aliases: dict[int, str] = {}

@@ -34,8 +34,9 @@ def users(tmp_path_factory):
 
 @pytest.fixture
 def broker(brokers, users):
-    """A broker that knows them."""
-    return brokers(config={"auth": {"users_file": str(users)}, "session": {"connect_timeout": "2s"}})
+    """A broker that knows them, and lets in others too."""
+    config = {"auth": {"users_file": str(users)}, "session": {"connect_timeout": "2s"}}
+    return brokers(config=config, args=["--anonymous"])
 
 
 def auth(client, reason, data, method=METHOD):

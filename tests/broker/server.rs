@@ -25,9 +25,7 @@ pub struct Broker {
 /// Two workers, free ports, and what begins with `s/` is stored.
 pub fn config() -> Config {
     let mut config = Config {
-        listeners: vec![Listener {
-            address: Address::loopback(0),
-        }],
+        listeners: vec![Listener::on(Address::loopback(0))],
         ..Config::default()
     };
     config.http.address = Address::loopback(0);

@@ -1,4 +1,4 @@
-//! MQTT 5.0 and 3.1.1 as they are written: every case of `scripts`, in virtual time and over TCP.
+//! MQTT 5.0 and 3.1.1 as they are written: every case of `scripts`, in virtual time, over TCP and over WebSocket.
 
 mod client;
 mod decode;
@@ -6,6 +6,7 @@ mod encode;
 mod harness;
 mod matching;
 mod over_tcp;
+mod over_websocket;
 mod own_broker;
 mod property;
 mod report;

@@ -61,7 +61,7 @@ pub(super) async fn listeners(State(site): State<Site>, query: Query) -> Answer 
     query.only(&[])?;
     let mqtt = site.listeners.iter().map(|listener| ListenerView {
         address: listener.address.to_string(),
-        protocol: "mqtt",
+        protocol: listener.protocol,
         accepting: !listener.task.is_finished(),
     });
     let http = ListenerView {
@@ -75,7 +75,7 @@ pub(super) async fn listeners(State(site): State<Site>, query: Query) -> Answer 
 
 pub(super) async fn config(State(site): State<Site>, query: Query) -> Answer {
     query.only(&[])?;
-    let config = serde_json::to_value(site.broker.config());
+    let config = serde_json::to_value(&**site.broker.config());
     let mut config =
         config.map_err(|fault| Problem::unavailable(format!("the configuration cannot be shown: {fault}")))?;
     for_people(&mut config);

@@ -22,6 +22,7 @@ mod replay;
 mod restart;
 mod row;
 mod sessions;
+mod stream;
 mod table;
 mod target;
 mod wire;
@@ -102,8 +103,14 @@ fn run(command: Command) -> Result<ExitCode, BenchError> {
 
 /// Runs a scenario and keeps its row; a message that went wrong is a failure.
 fn scenario(target: &Target, run: impl Future<Output = Result<Row, BenchError>>) -> Result<ExitCode, BenchError> {
+    if let Some(authority) = &target.tls {
+        stream::use_tls(authority)?;
+    }
     let mut row = block_on(run)??;
     row.label = target.label();
+    if target.tls.is_some() {
+        row.scenario.push_str(", TLS");
+    }
     row::append(&target.rows, &row)?;
     if row.faults.is_none() {
         return Ok(ExitCode::SUCCESS);

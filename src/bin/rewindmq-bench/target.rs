@@ -18,6 +18,9 @@ pub struct Target {
     /// File to which the row is appended
     #[arg(long, value_name = "FILE")]
     pub rows: PathBuf,
+    /// Speak TLS with a broker whose certificate this authority signed (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub tls: Option<PathBuf>,
     /// Short name of the row, by which programs are compared
     #[arg(long, value_name = "NAME")]
     key: Option<String>,

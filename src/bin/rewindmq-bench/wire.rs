@@ -1,19 +1,20 @@
-//! One TCP connection that reads and writes in batches. Knows where a packet ends only from who asks.
+//! One connection that reads and writes in batches. Knows where a packet ends only from who asks.
 
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
+
+use crate::stream::Stream;
 
 /// A connection with what was read and not used, and what is to be written.
 #[derive(Debug)]
 pub struct Wire {
-    stream: TcpStream,
+    stream: Stream,
     input: Vec<u8>,
     filled: usize,
     /// The batch that the next turn writes.
@@ -23,19 +24,23 @@ pub struct Wire {
 impl Wire {
     /// Connects; `input_bytes` is what one read takes at most, until a packet is larger.
     pub async fn connect(broker: SocketAddr, input_bytes: usize) -> io::Result<Self> {
-        Self::new(TcpStream::connect(broker).await?, input_bytes)
+        Ok(Self::over(Stream::connect(broker).await?, input_bytes))
     }
 
     /// Takes a connection over.
     pub fn new(stream: TcpStream, input_bytes: usize) -> io::Result<Self> {
         // A batch is written at once; waiting for more would only delay it.
         stream.set_nodelay(true)?;
-        Ok(Self {
+        Ok(Self::over(Stream::Plain(stream), input_bytes))
+    }
+
+    fn over(stream: Stream, input_bytes: usize) -> Self {
+        Self {
             stream,
             input: vec![0; input_bytes],
             filled: 0,
             output: BytesMut::new(),
-        })
+        }
     }
 
     /// What was read and is not used yet.
@@ -67,7 +72,7 @@ impl Wire {
             self.input.resize(self.input.len() * 2, 0);
         }
         let mut buffer = ReadBuf::new(&mut self.input[self.filled..]);
-        let read = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);
+        let read = self.stream.poll_read(cx, &mut buffer);
         let len = buffer.filled().len();
         self.filled += len;
         read.map_ok(|()| len)
@@ -80,12 +85,12 @@ impl Wire {
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.output.is_empty() {
-            match Pin::new(&mut self.stream).poll_write(cx, &self.output) {
+            match self.stream.poll_write(cx, &self.output) {
                 Poll::Ready(Ok(len)) => self.output.advance(len),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => return Poll::Pending,
             }
         }
-        Poll::Ready(Ok(()))
+        self.stream.poll_flush(cx)
     }
 }

@@ -103,7 +103,7 @@ impl Broker {
         check_topic_name(&what.topic).map_err(|fault| ManageError::Invalid(format!("topic: {fault}")))?;
         let (topic, asked) =
             published_topic(&what.topic).map_err(|refusal| ManageError::Invalid(refusal.why.to_owned()))?;
-        let rule = self.rules.decide(topic, asked | what.store);
+        let rule = self.rules.load().decide(topic, asked | what.store);
         if rule == Rule::Forbidden {
             return Err(ManageError::Conflict(
                 "no rule stores this topic, and storing on request is switched off (store.allow_publisher_store)"

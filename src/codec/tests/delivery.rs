@@ -39,7 +39,7 @@ fn plain(message: &Message) -> Delivery<'_> {
 const EVENT: EventProperties<'_> = EventProperties {
     sequence: Sequence(7),
     time: Timestamp(1_700_000_000_000_000_000),
-    channel: "a.b",
+    channel: b"a.b",
     redelivered: false,
 };
 
@@ -198,7 +198,7 @@ fn a_channel_longer_than_a_string_is_left_out() {
     for (len, there) in [(65_535, true), (65_536, false)] {
         let channel = "c".repeat(len);
         let event = EventProperties {
-            channel: &channel,
+            channel: channel.as_bytes(),
             ..EVENT
         };
         let bytes = delivered(

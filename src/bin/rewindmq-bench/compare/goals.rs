@@ -91,7 +91,7 @@ const fn at_least(what: &'static str, limit: f64, figure: fn(&[Row]) -> Option<f
     }
 }
 
-const GOALS: [Goal; 18] = [
+const GOALS: [Goal; 19] = [
     at_most("ten pairs QoS 0, 64 B: CPU to the relay's", 4.0, |rows| {
         to_side(rows, "pairs-qos0-64", Side::Relay)
     }),
@@ -127,6 +127,9 @@ const GOALS: [Goal; 18] = [
     }),
     at_most("memory of an idle connection, bytes", 2_048.0, |rows| {
         own(rows, "idle")?.bytes_each
+    }),
+    at_most("memory of an idle TLS connection, bytes", 20_480.0, |rows| {
+        own(rows, "tls-idle")?.bytes_each
     }),
     at_most("stored ingest: CPU to that of QoS 1 pairs", 2.5, |rows| {
         to_own(rows, "ingest", "pairs-qos1-v5")

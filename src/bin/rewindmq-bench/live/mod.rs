@@ -80,7 +80,7 @@ async fn run_local(args: &Args) -> Result<Row, BenchError> {
 fn title(args: &Args) -> String {
     let title = args.scenario.title;
     match args.target.label() {
-        Some(label) if label.key != args.scenario.key => format!("{title}, {}", label.key),
+        Some(label) if label.key != args.scenario.key && args.target.tls.is_none() => format!("{title}, {}", label.key),
         _ => title.to_owned(),
     }
 }
