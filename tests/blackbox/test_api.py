@@ -181,6 +181,28 @@ def test_a_group_with_members_is_reset_under_them(one, api):
     assert payloads(client.messages(3)) == ["0", "1", "2"]
 
 
+@pytest.mark.parametrize("connected", [True, False])
+def test_a_cursor_in_use_is_reset_by_its_session(one, api, connected):
+    for number in range(3):
+        publish(api, "s/u", str(number))
+    client = Client(one.port)
+    client.connect(client_id="u", session_expiry=1000)
+    client.replay("first", "s/u", qos=1)
+    assert payloads(client.messages(3)) == ["0", "1", "2"]
+    client.sync()
+    if not connected:
+        client.disconnect()
+        client.expect_closed()
+    [cursor] = api.get("/cursors?owner=u")["items"]
+    assert cursor["in_use"]
+    api.do("DELETE", f"/cursors/{cursor['id']}", status=409)
+    assert api.do("POST", f"/cursors/{cursor['id']}/reset", {"to": "seq:2"})["id"] != cursor["id"]
+    if not connected:
+        client = Client(one.port)
+        assert client.connect(client_id="u", clean=False, session_expiry=1000).session_present
+    assert payloads(client.messages(2)) == ["1", "2"]
+
+
 def test_a_durable_session_is_ended(one, api):
     client = Client(one.port)
     client.connect(client_id="d", session_expiry=1000)
@@ -229,6 +251,14 @@ def test_tokens_open_the_api_and_nothing_else_does(brokers, tmp_path):
         api = Api(broker, {"Authorization": value} if value else {})
         assert api.ask("GET", "/api/v1/broker")[0] == status, value
         assert api.ask("GET", "/healthz")[0] == 200
+
+
+def test_without_tokens_a_network_gets_no_api(brokers, tmp_path):
+    args = ["--listen", "127.0.0.1:0", "--http", "0.0.0.0:0", "--data", str(tmp_path / "data")]
+    api = Api(brokers(flags=False, args=args))
+    status, answer = api.ask("GET", "/api/v1/broker")
+    assert status == 403 and "http.token_file" in answer["hint"]
+    assert api.ask("GET", "/healthz")[0] == api.ask("GET", "/readyz")[0] == 200
 
 
 def test_what_is_bad_is_refused_with_its_name(api):
