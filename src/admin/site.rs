@@ -37,11 +37,14 @@ pub struct ListenerState {
     pub task: AbortHandle,
 }
 
+/// Sets a level, or says what would be right.
+type SetLevel = dyn Fn(&str) -> Result<(), String> + Send + Sync;
+
 /// Changes what the process logs while it runs.
 #[derive(Clone)]
 pub struct LogControl {
     level: Arc<Mutex<String>>,
-    set: Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>,
+    set: Arc<SetLevel>,
 }
 
 impl Site {

@@ -144,7 +144,7 @@ mod tests {
         });
         for_people(&mut value);
         let expected =
-            serde_json::json!({"age": "1h30m", "jwt_secret": "(not shown)", "token_file": "/t", "list": ["1ms"]});
+            serde_json::json!({"age": "90m", "jwt_secret": "(not shown)", "token_file": "/t", "list": ["1ms"]});
         assert_eq!(value, expected);
     }
 }
