@@ -22,6 +22,7 @@
 //! | 1 | [`codec`] | packets of both protocol versions <-> bytes, strictly checked |
 //! | 1 | [`config`] | one TOML tree, already valid when loaded (its rules are topic filters, so it knows [`topic`]) |
 //! | 1 | [`metrics`] | every metric named, described and registered in one place |
+//! | 2 | [`acl`] | who may do what: the rules of access control files, and which of them decides |
 //! | 2 | [`auth`] | users, their secrets, and the exchange that proves one of them |
 //! | 2 | [`cursor`] | start options, acknowledgement floor, group logic; pure |
 //! | 2 | [`session`] | the state machine of one client; pure: packets in, packets and actions out |
@@ -113,6 +114,7 @@
 //! a power loss takes what was not synced, and since nothing orders the pages on their way to the disk, it may leave a
 //! file that LMDB cannot read. A sync that fails poisons the store as a failed commit does.
 
+pub mod acl;
 pub mod admin;
 pub mod auth;
 pub mod broker;

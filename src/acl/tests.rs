@@ -1,0 +1,1 @@
+//! Rules against requests, in tables and against a naive model.
