@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use rewindmq::cli::{self, Args, Invocation};
-use rewindmq::server;
+use rewindmq::server::{self, Reloading};
 
 fn main() -> ExitCode {
     match cli::parse_args() {
@@ -24,8 +24,13 @@ fn run(args: &Args) -> ExitCode {
         Ok(config) => config,
         Err(errors) => return say(io::stderr(), &format!("{errors}\n"), ExitCode::FAILURE),
     };
-    cli::start_log(&config.log);
-    match server::run(config) {
+    let log = cli::start_log(&config.log);
+    let args = args.clone();
+    let reloading = Reloading {
+        load: Box::new(move || cli::load(&args, env::vars_os()).map_err(|errors| errors.to_string())),
+        set_log_level: Box::new(move |level| log.set_level(level)),
+    };
+    match server::run(config, &reloading) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => say(io::stderr(), &format!("rewindmq: {fault}\n"), ExitCode::FAILURE),
     }

@@ -141,7 +141,7 @@ impl Broker {
         if method != METHOD {
             return Err(unknown("the authentication method here is SCRAM-SHA-256"));
         }
-        let exchange = Exchange::new(now.saturating_add(self.config.session.connect_timeout));
+        let exchange = Exchange::new(now.saturating_add(self.config().session.connect_timeout));
         Ok(Introduction { exchange, users })
     }
 

@@ -16,7 +16,7 @@ use super::{Broker, LogTag};
 use crate::codec::{self, ConnAck, Connect, Packet};
 use crate::config::DuplicateClientId;
 use crate::log::Command;
-use crate::metrics::{DropReason, RefusalReason};
+use crate::metrics::{DropReason, Limit, RefusalReason};
 use crate::session::{Fault, LinkOptions, Session};
 use crate::topic::check_topic_name;
 use crate::types::{ClientId, ReasonCode, SessionId, SmallMap, Timestamp, Version};
@@ -55,7 +55,8 @@ impl Broker {
         let durable = self.session_expiry(&connect) > 0;
         let subscriber = self.router.new_subscriber_id();
         let outbox = Outbox::new(client_id.clone(), subscriber, self.outbox_limits(), durable);
-        let identity = authenticated.as_ref().map(|authenticated| &authenticated.identity);
+        let proved = authenticated.as_ref().map(|authenticated| &authenticated.identity);
+        let identity = proved.or(arrival.certificate.as_ref());
         if let Some(identity) = identity {
             outbox.own(identity.clone());
         }
@@ -86,7 +87,7 @@ impl Broker {
             session_present,
             ..self.new_connack(&connect, assigned_id, authenticated.as_ref())
         };
-        client.identity = authenticated.map(|authenticated| authenticated.identity);
+        client.identity = identity.cloned();
         client.credentials = client
             .identity
             .clone()
@@ -237,11 +238,12 @@ impl Broker {
             ));
         }
         let full = self
-            .config
+            .config()
             .session
             .max_connections
             .is_some_and(|max| self.connections.load(Ordering::Relaxed) >= max);
         if full {
+            self.metrics.limited.of(Limit::Connections).increment(1);
             return Err(Refused::new(
                 ReasonCode::QuotaExceeded,
                 RefusalReason::Limit,
@@ -256,7 +258,7 @@ impl Broker {
                 why,
             ));
         }
-        if connect.client_id.is_empty() && !self.config.session.allow_zero_length_client_id {
+        if connect.client_id.is_empty() && !self.config().session.allow_zero_length_client_id {
             let why = "a client identifier is required here";
             return Err(Refused::new(
                 ReasonCode::ClientIdentifierNotValid,
@@ -273,16 +275,22 @@ impl Broker {
                 "the will's topic is no topic",
             ));
         }
-        Ok(())
+        self.check_connect(connect)
     }
 
     /// Gets hold of the client identifier, and of the session under it that waits for its client.
     async fn claim(&self, client_id: &ClientId, outbox: &Arc<Outbox>) -> Result<Option<Absent>, Refused> {
         loop {
-            let other = match self.sessions.claim(client_id, outbox) {
+            let max = self.config().limits.max_sessions;
+            let other = match self.sessions.claim(client_id, outbox, max) {
                 Found::Nothing => return Ok(None),
                 Found::Absent(absent) => return Ok(Some(*absent)),
                 Found::Online(other) => other,
+                Found::Full => {
+                    self.metrics.limited.of(Limit::Sessions).increment(1);
+                    let why = "there are as many sessions as allowed (limits.max_sessions)";
+                    return Err(Refused::new(ReasonCode::QuotaExceeded, RefusalReason::Limit, why));
+                }
                 Found::Foreign => {
                     let why = "the session of this client identifier belongs to another user";
                     return Err(Refused::new(
@@ -293,7 +301,7 @@ impl Broker {
                 }
             };
             // One that is not connected any more is about to leave the identifier.
-            if self.config.session.duplicate_client_id == DuplicateClientId::Reject && other.is_connected() {
+            if self.config().session.duplicate_client_id == DuplicateClientId::Reject && other.is_connected() {
                 let why = "another client with this identifier is connected";
                 return Err(Refused::new(
                     ReasonCode::ClientIdentifierNotValid,
@@ -316,7 +324,8 @@ impl Broker {
     }
 
     fn link_options(&self, connect: &Connect) -> LinkOptions {
-        let session = &self.config.session;
+        let config = self.config();
+        let session = &config.session;
         LinkOptions {
             version: connect.version,
             client_receive_maximum: connect.receive_maximum.unwrap_or(u16::MAX).min(session.max_inflight),
@@ -342,7 +351,7 @@ impl Broker {
     /// The Session Expiry Interval that is granted where `asked` was asked for, seconds.
     pub(super) fn granted_expiry(&self, asked: u32) -> u32 {
         let max = self
-            .config
+            .config()
             .session
             .max_expiry
             .map_or(u64::from(u32::MAX), |max| max.as_secs());
@@ -350,7 +359,8 @@ impl Broker {
     }
 
     pub(super) fn outbox_limits(&self) -> OutboxLimits {
-        let session = &self.config.session;
+        let config = self.config();
+        let session = &config.session;
         let size = |limit: Option<u64>| limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         OutboxLimits {
             qos0_bytes: size(Some(session.outbox_bytes)),
@@ -405,7 +415,8 @@ impl Broker {
         if connect.version == Version::V3 {
             return connack;
         }
-        let session = &self.config.session;
+        let config = self.config();
+        let session = &config.session;
         connack.assigned_client_id = assigned_id.map(str::to_owned);
         if let Some(authenticated) = authenticated.filter(|_| connect.authentication_method.is_some()) {
             // [MQTT-4.12.0-5]
@@ -418,7 +429,10 @@ impl Broker {
         let granted = self.session_expiry(connect);
         connack.session_expiry_secs = (granted != connect.session_expiry_secs.unwrap_or(0)).then_some(granted);
         let keep_alive = self.keep_alive_secs(connect);
-        let durability = ("durability".to_owned(), self.config.store.durability.name().to_owned());
+        let durability = (
+            "durability".to_owned(),
+            self.config().store.durability.name().to_owned(),
+        );
         connack.user_properties.push(durability);
         connack.server_keep_alive_secs = (keep_alive != connect.keep_alive_secs).then_some(keep_alive);
         connack
@@ -428,7 +442,7 @@ impl Broker {
     pub fn keep_alive_secs(&self, connect: &Connect) -> u16 {
         let asked = connect.keep_alive_secs;
         let Some(max) = self
-            .config
+            .config()
             .session
             .max_keep_alive
             .filter(|_| connect.version == Version::V5)

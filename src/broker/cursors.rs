@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ahash::AHashMap;
 
+use crate::config;
 use crate::log::{Command, CursorOwner, CursorRecord, Origin, StartRule};
 use crate::topic::{TopicFilter, Trie};
 use crate::types::{ClientId, CursorId, Position, Timestamp};
@@ -81,7 +82,7 @@ struct Entry {
 }
 
 /// The bounds of the table; `None` is no bound.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct CursorLimits {
     /// Cursors in all.
     pub max: Option<u64>,
@@ -91,15 +92,26 @@ pub struct CursorLimits {
     pub expiry: Option<Duration>,
 }
 
+impl CursorLimits {
+    /// Those of a configuration.
+    pub fn new(config: &config::Store) -> Self {
+        Self {
+            max: config.max_cursors,
+            max_per_owner: config.max_cursors_per_client,
+            expiry: config.cursor_expiry,
+        }
+    }
+}
+
 /// All cursors.
 pub struct CursorTable {
-    limits: CursorLimits,
     inner: Mutex<Inner>,
     moved: Mutex<Vec<Arc<dyn CursorHolder>>>,
 }
 
 #[derive(Default)]
 struct Inner {
+    limits: CursorLimits,
     entries: AHashMap<CursorKey, Entry>,
     by_filter: Trie<CursorId, CursorKey>,
     owners: AHashMap<CursorOwner, u64>,
@@ -110,7 +122,10 @@ struct Inner {
 impl CursorTable {
     /// The table as the log recovered it.
     pub fn new(limits: CursorLimits, recovered: Vec<(CursorRecord, Option<Origin>)>) -> Self {
-        let mut inner = Inner::default();
+        let mut inner = Inner {
+            limits,
+            ..Inner::default()
+        };
         for (record, origin) in recovered {
             inner.last_id = inner.last_id.max(record.id.0);
             let key = CursorKey {
@@ -131,10 +146,16 @@ impl CursorTable {
             );
         }
         Self {
-            limits,
             inner: Mutex::new(inner),
             moved: Mutex::default(),
         }
+    }
+
+    /// Replaces the bounds. Cursors beyond them stay until they expire.
+    pub fn set_limits(&self, limits: CursorLimits) {
+        let mut inner = self.lock();
+        inner.limits = limits;
+        inner.next_expire = Timestamp::default();
     }
 
     /// Takes a saved cursor into use.
@@ -153,7 +174,7 @@ impl CursorTable {
             return true;
         }
         let of_owner = inner.owners.get(&key.owner).copied().unwrap_or(0);
-        below(inner.entries.len() as u64, self.limits.max) && below(of_owner, self.limits.max_per_owner)
+        below(inner.entries.len() as u64, inner.limits.max) && below(of_owner, inner.limits.max_per_owner)
     }
 
     /// Adds a new cursor, in use; the commands, in this order, make it durable.
@@ -259,10 +280,10 @@ impl CursorTable {
     /// Removes the cursors that nobody used for too long, and notes which are in use. Looks at all cursors, so it does
     /// that only when a good part of the expiry has passed.
     pub fn expire(&self, now: Timestamp) -> Vec<Command> {
-        let Some(expiry) = self.limits.expiry else {
+        let mut inner = self.lock();
+        let Some(expiry) = inner.limits.expiry else {
             return Vec::new();
         };
-        let mut inner = self.lock();
         if now < inner.next_expire {
             return Vec::new();
         }

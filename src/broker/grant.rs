@@ -15,6 +15,7 @@ use super::subscribe::{Granted, Refusal, Request};
 use super::subscription::{Subscription, SubscriptionOptions};
 use crate::cursor::Start;
 use crate::log::{Command, Event, LogError, Origin, StartAt, SubscriptionKind};
+use crate::metrics::Limit;
 use crate::router::SubscriberId;
 use crate::topic::TopicFilter;
 use crate::types::{QoS, ReasonCode, Sequence, Timestamp};
@@ -33,8 +34,9 @@ pub(super) struct Opened {
 impl Broker {
     pub(super) fn grant(&self, client: &mut Client, request: &Request, now: Timestamp) -> Result<Granted, Refusal> {
         let known = client.subscriptions.contains_key(&request.path);
-        let limit = self.config.session.max_subscriptions.unwrap_or(u64::MAX);
+        let limit = self.config().session.max_subscriptions.unwrap_or(u64::MAX);
         if !known && client.subscriptions.len() as u64 >= limit {
+            self.metrics.limited.of(Limit::Subscriptions).increment(1);
             return Err(Refusal {
                 reason: ReasonCode::QuotaExceeded,
                 why: format!("a session may have {limit} subscriptions (session.max_subscriptions)"),
@@ -289,6 +291,7 @@ impl Broker {
         if self.cursors.has_room(key) {
             return Ok(());
         }
+        self.metrics.limited.of(Limit::Cursors).increment(1);
         Err(Refusal {
             reason: ReasonCode::QuotaExceeded,
             why: "too many cursors (store.max_cursors, store.max_cursors_per_client)".into(),

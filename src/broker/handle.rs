@@ -26,15 +26,29 @@ impl Broker {
         wire: &[u8],
         now: Timestamp,
     ) -> Result<Next, Fault> {
+        self.check_user_properties(&packet)?;
         let done = match &packet {
             Packet::Publish(publish) => self.publish_straight(client, publish, wire),
-            Packet::PubAck(ack) => client.session.handle_passing_puback(ack.packet_id),
+            Packet::PubAck(ack) => self.take_puback(client, ack.packet_id),
             _ => false,
         };
         if done {
             return Ok(Next::Continue);
         }
         self.handle_any(client, packet, now)
+    }
+
+    /// PUBACK for what most clients acknowledge most: a message of a run, or one that a replay read in the log.
+    #[inline]
+    fn take_puback(&self, client: &mut Client, packet_id: PacketId) -> bool {
+        if client.session.handle_passing_puback(packet_id) {
+            return true;
+        }
+        let Some(source) = client.session.handle_puback_from_log(packet_id) else {
+            return false;
+        };
+        self.acknowledged(client, source);
+        true
     }
 
     fn handle_any(&self, client: &mut Client, packet: Packet<'_>, now: Timestamp) -> Result<Next, Fault> {

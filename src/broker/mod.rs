@@ -2,6 +2,7 @@
 
 mod absent;
 mod ack;
+mod addresses;
 mod arrival;
 mod authenticate;
 mod batches;
@@ -21,6 +22,7 @@ mod housekeeping;
 mod inherit;
 mod lane;
 mod lent;
+mod limits;
 mod live_target;
 mod measured;
 mod outbox;
@@ -30,6 +32,7 @@ mod plain;
 mod promise;
 mod publish;
 mod queue;
+mod reload;
 mod replay;
 mod reread;
 mod restore;
@@ -55,6 +58,7 @@ mod will;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
+pub use addresses::{AddressLimits, Addresses, Counted, TooMany};
 pub use arrival::{Arrival, Gate, Peer};
 pub use authenticate::{Authenticated, Introduced, Introduction};
 pub use client::Client;
@@ -67,6 +71,7 @@ pub use handle::Next;
 use holds::DurableHolds;
 use outbox::Outbox;
 use promise::Promise;
+use reload::{retained_limits, retention_rule};
 pub use replay::Pumped;
 use route::{Routed, Target};
 use rules::StoreRules;
@@ -74,6 +79,8 @@ pub use select::selector_says;
 use sessions::Sessions;
 use skipped::SkippedList;
 use sys::Sys;
+
+use arc_swap::{ArcSwap, Guard};
 
 use crate::auth::Users;
 use crate::config::{Config, SharedStrategy};
@@ -90,12 +97,12 @@ use crate::types::{Clock, PacketId, Timestamp};
 pub struct Broker {
     /// Tells brokers in one process apart.
     instance: u64,
-    config: Config,
+    config: ArcSwap<Config>,
     clock: Clock,
     metrics: Metrics,
     /// Who may come in by enhanced authentication; `None`: it is not offered.
     users: RwLock<Option<Arc<Users>>>,
-    rules: Arc<StoreRules>,
+    rules: ArcSwap<StoreRules>,
     router: Router<Target>,
     retained: Retained,
     sys: Mutex<Sys>,
@@ -125,6 +132,7 @@ pub struct Broker {
     log: Log<LogTag>,
     reader: LogReader,
     connections: AtomicU64,
+    addresses: Arc<Addresses>,
     stopping: AtomicBool,
 }
 
@@ -153,14 +161,13 @@ impl Broker {
     /// Opens the log on a store and starts the broker on it.
     pub fn open(config: Config, store: Arc<dyn Store>, clock: Clock, metrics: Metrics) -> Result<Arc<Self>, LogError> {
         let rules = Arc::new(StoreRules::new(&config.store));
-        let retention_rules = rules.clone();
         let dispatcher = Dispatcher::default();
         let broker_slot = dispatcher.slot();
         let holds = DurableHolds::new(broker_slot.clone());
         let written_bytes = store.used_bytes()?;
         let options = LogOptions {
             max_bytes: config.store.max_bytes.unwrap_or(0),
-            retention: Arc::new(move |topic: &str| retention_rules.retention(topic)),
+            retention: retention_rule(&rules),
             retention_interval: config.store.retention_interval,
             holds: Arc::new(holds),
             clock: clock.clone(),
@@ -168,21 +175,14 @@ impl Broker {
         };
         let observer = Observer::new(metrics.clone(), broker_slot.clone());
         let (log, recovered) = Log::open(store, options, Arc::new(observer), Box::new(dispatcher))?;
-        let limits = CursorLimits {
-            max: config.store.max_cursors,
-            max_per_owner: config.store.max_cursors_per_client,
-            expiry: config.store.cursor_expiry,
-        };
-        let retained_limits = RetainedLimits {
-            max_messages: config.retained.max_messages,
-            max_bytes: config.retained.max_bytes,
-        };
+        let limits = CursorLimits::new(&config.store);
+        let retained_limits = retained_limits(&config);
         let broker = Arc::new(Self {
             instance: NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed),
             clock,
             metrics,
             users: RwLock::default(),
-            rules,
+            rules: ArcSwap::new(rules),
             router: Router::default(),
             retained: Retained::new(retained_limits),
             sys: Mutex::default(),
@@ -205,8 +205,9 @@ impl Broker {
             reader: log.reader(),
             log,
             connections: AtomicU64::new(0),
+            addresses: Arc::new(Addresses::new(AddressLimits::new(&config.limits))),
             stopping: AtomicBool::new(false),
-            config,
+            config: ArcSwap::from_pointee(config),
         });
         let mut turn = broker.restore(recovered.sessions, recovered.retained);
         // Only now: what waits for the sessions is known.
@@ -215,9 +216,15 @@ impl Broker {
         Ok(broker)
     }
 
-    /// The configuration.
-    pub fn config(&self) -> &Config {
-        &self.config
+    /// The configuration that is in force. Not to be held on to: it may be replaced.
+    #[inline]
+    pub fn config(&self) -> Guard<Arc<Config>> {
+        self.config.load()
+    }
+
+    /// Who is connected from where.
+    pub fn addresses(&self) -> &Arc<Addresses> {
+        &self.addresses
     }
 
     /// The clock.
@@ -237,7 +244,7 @@ impl Broker {
 
     /// The strategy of a group.
     fn strategy(&self, group: &str) -> Strategy {
-        match self.config.shared.strategy_of(group) {
+        match self.config().shared.strategy_of(group) {
             SharedStrategy::RoundRobin => Strategy::RoundRobin,
             SharedStrategy::LeastInflight => Strategy::LeastInflight,
             SharedStrategy::Sticky => Strategy::Sticky,

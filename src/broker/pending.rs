@@ -107,7 +107,7 @@ impl Broker {
         let total = self.written();
         let before = self.reader.backlog(&wanted, after)?;
         let over = !limits.allow(&before);
-        let refuse = over && self.config.session.pending_policy == PendingPolicy::Reject;
+        let refuse = over && self.config().session.pending_policy == PendingPolicy::Reject;
         self.set_over_limit(&client.outbox, refuse);
         let left = if over && !refuse {
             self.drop_oldest(client, &wanted, after, &before, limits)?
@@ -172,7 +172,8 @@ impl Broker {
     }
 
     fn backlog_limits(&self, now: Timestamp) -> BacklogLimits {
-        let session = &self.config.session;
+        let config = self.config();
+        let session = &config.session;
         BacklogLimits {
             max_records: session.max_pending_messages,
             max_bytes: session.max_pending_bytes,

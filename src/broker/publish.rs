@@ -53,7 +53,7 @@ impl Broker {
         self.metrics.wills_published.increment(1);
         let message = will.message(topic, now);
         let asked = codec::user_properties(message.properties()).any(|property| property == ("store", "true"));
-        let rule = self.rules.decide(topic, asked | asked_by_topic);
+        let rule = self.rules.load().decide(topic, asked | asked_by_topic);
         let routed = self.find_route(&message, rule == Rule::Yes);
         let holds = routed.route().holds(message.qos(), routed.passes());
         let mut publish = self.keeping(message, rule, holds);
@@ -95,8 +95,13 @@ impl Broker {
     ) -> Result<(Arc<Message>, Rule), Refusal> {
         let publish = &incoming.publish;
         let (topic, asked_by_topic) = published_topic(&incoming.topic)?;
+        self.check_topic(topic).map_err(|why| Refusal {
+            reason: ReasonCode::TopicNameInvalid,
+            drop: DropReason::InvalidTopic,
+            why,
+        })?;
         let asked = asked_by_topic | asked_by_property(publish)?;
-        let rule = self.rules.decide(topic, asked);
+        let rule = self.rules.load().decide(topic, asked);
         if rule == Rule::Forbidden {
             return Err(Refusal {
                 reason: ReasonCode::ImplementationSpecificError,

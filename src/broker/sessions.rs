@@ -67,6 +67,8 @@ pub(super) enum Found {
     Online(Arc<Outbox>),
     /// It belongs to another user, and stays there.
     Foreign,
+    /// Nothing, and there are as many sessions as there may be.
+    Full,
 }
 
 /// What came due of a session. Its identifier is in use until it is parked again or released: nobody can be back before
@@ -80,8 +82,8 @@ pub(super) enum Due {
 }
 
 impl Sessions {
-    /// Claims a client identifier for a connection with this mailbox.
-    pub fn claim(&self, client_id: &ClientId, outbox: &Arc<Outbox>) -> Found {
+    /// Claims a client identifier for a connection with this mailbox; a new session only if there are fewer than `max`.
+    pub fn claim(&self, client_id: &ClientId, outbox: &Arc<Outbox>, max: Option<u64>) -> Found {
         let mut inner = self.lock();
         let there = inner.slots.get(client_id).map(Slot::outbox);
         if there.is_some_and(|there| !there.may_be_taken_by(outbox)) {
@@ -100,6 +102,7 @@ impl Sessions {
                     .insert(client_id.clone(), Slot::Online(absent.client.outbox.clone()));
                 Found::Absent(absent)
             }
+            None if max.is_some_and(|max| inner.slots.len() as u64 >= max) => Found::Full,
             None => {
                 inner.slots.insert(client_id.clone(), Slot::Online(outbox.clone()));
                 Found::Nothing

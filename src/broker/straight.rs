@@ -224,7 +224,10 @@ impl Broker {
         if publish.has_user_properties && !matches!(asked_by_property(publish), Ok(false)) {
             return false;
         }
-        let look_up = || (self.rules.decide(publish.topic, false) == Keep::No).then(|| self.route_of(publish.topic));
+        let look_up = || {
+            let passes = self.rules.load().decide(publish.topic, false) == Keep::No && self.topic_fits(publish.topic);
+            passes.then(|| self.route_of(publish.topic))
+        };
         let (from, version) = (client.outbox.subscriber, client.version());
         let messages = client.turn.messages();
         if !messages.find_route(publish.topic, self.router.generation(), look_up) {

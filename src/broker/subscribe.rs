@@ -117,6 +117,10 @@ impl Broker {
         id: Option<u32>,
         replay: &ReplayOptions,
     ) -> Result<Request, Refusal> {
+        self.check_filter(&filter.filter).map_err(|why| Refusal {
+            reason: ReasonCode::TopicFilterInvalid,
+            why: why.to_owned(),
+        })?;
         let parsed = SubscriptionFilter::parse(&filter.filter).map_err(|fault| Refusal {
             reason: fault.reason_code(),
             why: fault.to_string(),

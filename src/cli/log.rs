@@ -5,21 +5,36 @@ use std::io::{self, IsTerminal};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, fmt, registry};
+use tracing_subscriber::{Layer, Registry, fmt, registry, reload};
 
 use crate::config::{Log, LogFormat};
+
+/// Changes the log while the process runs.
+#[derive(Debug)]
+pub struct LogHandle(reload::Handle<Targets, Registry>);
+
+impl LogHandle {
+    /// Sets how much is said, from now on; the text as a configuration holds it.
+    pub fn set_level(&self, level: &str) {
+        self.0
+            .reload(targets(level))
+            .expect("the log lives as long as the process");
+    }
+}
 
 /// Starts the log; once in a process.
 ///
 /// # Panics
 /// If the process has a log already.
-pub fn start_log(log: &Log) {
+pub fn start_log(log: &Log) -> LogHandle {
     let lines = fmt::layer().with_writer(io::stderr);
     let layer = match log.format {
         LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    registry().with(layer.with_filter(targets(&log.level))).init();
+    let (filter, handle) = reload::Layer::new(targets(&log.level));
+    registry().with(layer.with_filter(filter)).init();
+    LogHandle(handle)
 }
 
 fn targets(level: &str) -> Targets {

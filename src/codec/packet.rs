@@ -37,6 +37,23 @@ pub enum Packet<'a> {
     Auth(Auth),
 }
 
+impl Packet<'_> {
+    /// The user properties of a packet that has them taken apart; `None` for PUBLISH and where there are none.
+    pub fn user_properties(&self) -> Option<&UserProperties> {
+        Some(match self {
+            Self::Connect(connect) => &connect.user_properties,
+            Self::ConnAck(connack) => &connack.user_properties,
+            Self::PubAck(ack) | Self::PubRec(ack) | Self::PubRel(ack) | Self::PubComp(ack) => &ack.user_properties,
+            Self::Subscribe(subscribe) => &subscribe.user_properties,
+            Self::SubAck(ack) | Self::UnsubAck(ack) => &ack.user_properties,
+            Self::Unsubscribe(unsubscribe) => &unsubscribe.user_properties,
+            Self::Disconnect(disconnect) => &disconnect.user_properties,
+            Self::Auth(auth) => &auth.user_properties,
+            Self::Publish(_) | Self::PingReq | Self::PingResp => return None,
+        })
+    }
+}
+
 /// User properties in order; names may repeat.
 pub type UserProperties = Vec<(String, String)>;
 

@@ -5,8 +5,10 @@
 
 mod address;
 mod auth;
+mod changes;
 mod error;
 mod filter;
+mod limits;
 mod listen;
 mod listener;
 mod process;
@@ -28,8 +30,10 @@ use std::path::Path;
 
 pub use address::Address;
 pub use auth::Auth;
+pub use changes::{Change, Effect, changes};
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use filter::check_filter;
+pub use limits::Limits;
 pub use listen::Http;
 pub use listener::{Endpoint, Listener, Transport, Versions};
 pub use process::{Log, LogFormat, Runtime};
@@ -55,6 +59,8 @@ pub struct Config {
     pub store: Store,
     /// `[session]`: what one client may ask of the broker.
     pub session: Session,
+    /// `[limits]`: what one client and one address may cost the others.
+    pub limits: Limits,
     /// `[retained]`: retained messages.
     pub retained: Retained,
     /// `[shared]`: shared subscriptions without a replay.
@@ -75,6 +81,7 @@ impl Default for Config {
             auth: Auth::default(),
             store: Store::default(),
             session: Session::default(),
+            limits: Limits::default(),
             retained: Retained::default(),
             shared: Shared::default(),
             sys: Sys::default(),
@@ -166,6 +173,7 @@ impl Section for Config {
         reader.section("auth", &mut self.auth);
         reader.section("store", &mut self.store);
         reader.section("session", &mut self.session);
+        reader.section("limits", &mut self.limits);
         reader.section("retained", &mut self.retained);
         reader.section("shared", &mut self.shared);
         reader.section("sys", &mut self.sys);

@@ -114,6 +114,38 @@ label! {
 }
 
 label! {
+    /// What a client had too much of.
+    Limit, "limit", {
+        /// Clients that are connected (`session.max_connections`).
+        Connections = "connections",
+        /// Connections of one listener (`max_connections` of `[[listeners]]`).
+        ListenerConnections = "listener_connections",
+        /// Connections of one address (`limits.max_connections_per_address`).
+        AddressConnections = "address_connections",
+        /// Connections per second of one address (`limits.connection_rate`).
+        ConnectionRate = "connection_rate",
+        /// Sessions (`limits.max_sessions`).
+        Sessions = "sessions",
+        /// Subscriptions of one session (`session.max_subscriptions`).
+        Subscriptions = "subscriptions",
+        /// Cursors, in all or of one client (`store.max_cursors`, `store.max_cursors_per_client`).
+        Cursors = "cursors",
+        /// Length or levels of a topic (`limits.max_topic_bytes`, `limits.max_topic_levels`).
+        Topic = "topic",
+        /// Length or levels of a filter (`limits.max_filter_bytes`, `limits.max_filter_levels`).
+        Filter = "filter",
+        /// User properties, or their bytes (`limits.max_user_properties`, `limits.max_user_property_bytes`).
+        UserProperties = "user_properties",
+        /// The payload of a will (`limits.max_will_bytes`).
+        Will = "will",
+        /// The size of a packet (`session.max_packet_size`).
+        PacketSize = "packet_size",
+        /// PUBLISH packets or their bytes per second (`limits.publish_rate`, `limits.publish_bytes`): the client had to wait.
+        PublishRate = "publish_rate",
+    }
+}
+
+label! {
     /// Why a connection was closed before it was accepted.
     RefusalReason, "reason", {
         /// CONNECT was malformed, broke the protocol, or was not the first packet.
@@ -126,7 +158,7 @@ label! {
         ClientId = "client_id",
         /// Another client with this identifier is connected.
         DuplicateClientId = "duplicate_client_id",
-        /// As many clients as allowed are connected.
+        /// A limit of the configuration; `rewindmq_limited_total` tells which.
         Limit = "limit",
         /// CONNECT did not come in time.
         Timeout = "timeout",
@@ -163,5 +195,6 @@ mod tests {
         indices_hold::<DeliveryKind>();
         indices_hold::<DropReason>();
         indices_hold::<RefusalReason>();
+        indices_hold::<Limit>();
     }
 }

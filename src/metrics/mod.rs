@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use metrics::{Counter, Gauge, Histogram};
 
-pub use labels::{DeliveryKind, DropReason, Family, Label, RefusalReason};
+pub use labels::{DeliveryKind, DropReason, Family, Label, Limit, RefusalReason};
 pub use page::MetricsPage;
 pub use readings::Readings;
 
@@ -21,6 +21,10 @@ use page::Registrar;
 /// A handle of every metric.
 #[derive(Clone)]
 pub struct Metrics {
+    /// Times that the configuration was read again and took effect.
+    pub reloads: Counter,
+    /// Times that it was read again and was faulty.
+    pub reloads_failed: Counter,
     /// Clients connected now.
     pub connections: Gauge,
     /// Connections that were accepted by a CONNACK.
@@ -53,6 +57,8 @@ pub struct Metrics {
     pub deliveries: Family<DeliveryKind>,
     /// Messages that somebody did not get.
     pub dropped: Family<DropReason>,
+    /// Times that a limit refused something, or held a client back.
+    pub limited: Family<Limit>,
     /// Messages sent again, under the same packet identifier or a new one.
     pub redeliveries: Counter,
     /// Connections closed for a malformed packet or a protocol error.
@@ -113,6 +119,14 @@ impl Metrics {
         );
         start_time.set(seconds(started));
         let metrics = Self {
+            reloads: to.counter(
+                "rewindmq_reloads_total",
+                "Times that the configuration was read again and took effect.",
+            ),
+            reloads_failed: to.counter(
+                "rewindmq_reloads_failed_total",
+                "Times that the configuration was read again and was faulty, so that the one before stayed.",
+            ),
             connections: to.gauge("rewindmq_connections", "Clients connected now."),
             connections_total: to.counter("rewindmq_connections_total", "Connections accepted by a CONNACK."),
             connections_refused: to.family(
@@ -146,6 +160,10 @@ impl Metrics {
             dropped: to.family(
                 "rewindmq_dropped_total",
                 "Messages that somebody did not get, by reason.",
+            ),
+            limited: to.family(
+                "rewindmq_limited_total",
+                "Times that a limit refused something or held a client back, by limit.",
             ),
             redeliveries: to.counter(
                 "rewindmq_redeliveries_total",
@@ -253,6 +271,7 @@ mod tests {
             ("cursors", "gauge"),
             ("deliveries_total", "counter"),
             ("dropped_total", "counter"),
+            ("limited_total", "counter"),
             ("message_bytes_received_total", "counter"),
             ("message_bytes_sent_total", "counter"),
             ("messages_received_total", "counter"),
@@ -261,6 +280,8 @@ mod tests {
             ("packets_sent_total", "counter"),
             ("protocol_errors_total", "counter"),
             ("redeliveries_total", "counter"),
+            ("reloads_failed_total", "counter"),
+            ("reloads_total", "counter"),
             ("retained_messages", "gauge"),
             ("retention_lost_events_total", "counter"),
             ("selector_evaluated_total", "counter"),

@@ -28,7 +28,7 @@ pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
     deadline: Instant,
 ) -> Option<Admitted> {
     let limits = DecodeLimits {
-        max_packet_size: broker.config().session.max_packet_size,
+        max_packet_size: wire.max_packet_size,
     };
     let mut largest = usize::MAX;
     let introduced = introduce(wire, broker, &arrival.gate, &limits, &mut largest);

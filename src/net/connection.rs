@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Buf;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -11,9 +12,11 @@ use tokio::time::Instant;
 
 use super::admission::{Admitted, admit};
 use super::keep_alive::KeepAlive;
+use super::throttle::Throttle;
 use super::wire::Wire;
-use crate::broker::{Arrival, Broker, Cause, Client, Next, Pumped};
+use crate::broker::{Arrival, Broker, Cause, Client, Counted, Next, Pumped};
 use crate::codec::{self, DecodeLimits, Disconnect, Packet, spare};
+use crate::metrics::Limit;
 use crate::session::Fault;
 use crate::types::{ReasonCode, Version};
 
@@ -24,13 +27,17 @@ where
 {
     let arrival = arrival.into();
     let deadline = Instant::now() + broker.config().session.connect_timeout;
-    serve_opened(async move { Some((stream, arrival)) }, deadline, broker)
+    serve_opened(
+        async move { Some((stream, arrival, Counted::default())) },
+        deadline,
+        broker,
+    )
 }
 
-/// The same for a stream that the connection's own task opens, which says itself why if it cannot. CONNECT must be there
-/// at the `deadline`.
+/// The same for a stream that the connection's own task opens, which says itself why if it cannot, and that counts for its
+/// address. CONNECT must be there at the `deadline`.
 pub(super) fn serve_opened<S>(
-    open: impl Future<Output = Option<(S, Arrival)>> + Send + 'static,
+    open: impl Future<Output = Option<(S, Arrival, Counted)>> + Send + 'static,
     deadline: Instant,
     broker: Arc<Broker>,
 ) -> impl Future<Output = ()> + Send + Unpin
@@ -38,8 +45,10 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let begin = async move {
-        let (stream, arrival) = open.await?;
-        begin(Wire::new(stream, arrival.peer), broker, arrival, deadline).await
+        let (stream, arrival, counted) = open.await?;
+        let max_packet_size = broker.config().session.max_packet_size;
+        let wire = Wire::new(stream, arrival.peer, max_packet_size);
+        begin(wire, broker, arrival, counted, deadline).await
     };
     Serving::Beginning(Box::pin(begin))
 }
@@ -48,10 +57,11 @@ async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
     mut wire: Wire<S>,
     broker: Arc<Broker>,
     arrival: Arrival,
+    counted: Counted,
     deadline: Instant,
 ) -> Option<Running<S>> {
     let admitted = admit(&mut wire, &broker, arrival, deadline).await?;
-    Some(Running::new(wire, broker, admitted))
+    Some(Running::new(wire, broker, admitted, counted))
 }
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -143,7 +153,10 @@ struct Running<S> {
     keep_alive: KeepAlive,
     /// Waits for room in the log: while it is behind, publishers are not read from.
     room: Option<Boxed<()>>,
+    throttle: Option<Box<Throttle>>,
     phase: Phase,
+    /// Counts for its address until the end.
+    _counted: Counted,
 }
 
 /// Where a connection is in its turn.
@@ -160,8 +173,9 @@ enum Phase {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
-    fn new(wire: Wire<S>, broker: Arc<Broker>, admitted: Admitted) -> Self {
+    fn new(wire: Wire<S>, broker: Arc<Broker>, admitted: Admitted, counted: Counted) -> Self {
         let client = &admitted.client;
+        let throttle = Throttle::new(&broker.config().limits, Instant::now());
         tracing::info!(client = %client.client_id(), peer = %wire.peer, version = ?client.version(), "connected");
         Self {
             wire,
@@ -172,7 +186,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
             },
             keep_alive: KeepAlive::new(admitted.keep_alive_secs),
             room: None,
+            throttle,
             phase: Phase::Work,
+            _counted: counted,
         }
     }
 
@@ -183,7 +199,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
             held,
             keep_alive,
             room,
+            throttle,
             phase,
+            ..
         } = self;
         let Held {
             broker,
@@ -195,7 +213,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
         };
         loop {
             if *phase == Phase::Work {
-                let turned = match turn(wire, broker, client, keep_alive) {
+                let turned = match turn(wire, broker, client, keep_alive, throttle.as_deref_mut()) {
                     Ok(turned) => turned,
                     Err(end) => return Poll::Ready(end),
                 };
@@ -203,8 +221,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
                     // What made room may have left nothing to write, and the client may have nothing more to say.
                     continue;
                 }
+                if turned.pause.is_some() && room.is_none() {
+                    broker.metrics().limited.of(Limit::PublishRate).increment(1);
+                }
                 let is_behind = !broker.log().has_room();
-                *room = is_behind.then(|| wait_for_room(broker.clone()));
+                *room = if is_behind {
+                    Some(wait_for_room(broker.clone()))
+                } else {
+                    turned
+                        .pause
+                        .map(|pause| Box::pin(tokio::time::sleep(pause)) as Boxed<()>)
+                };
                 *phase = if turned.pumped == Pumped::More {
                     Phase::Yield
                 } else {
@@ -270,6 +297,8 @@ struct Turned {
     pumped: Pumped,
     /// Whether the input may hold a whole packet that the client's state did not let in yet.
     is_held_back: bool,
+    /// How long the client is to be left unread, because it publishes too fast.
+    pause: Option<Duration>,
 }
 
 /// Handles what came, hands over what that brings to others, and gathers what goes out.
@@ -278,36 +307,48 @@ fn turn<S: AsyncRead + AsyncWrite + Unpin>(
     broker: &Broker,
     client: &mut Client,
     keep_alive: &mut KeepAlive,
+    throttle: Option<&mut Throttle>,
 ) -> Result<Turned, End> {
     if client.output().is_empty() {
         spare::borrow(client.output());
     }
-    let is_held_back = handle_input(wire, broker, client, keep_alive)?;
+    let (is_held_back, pause) = handle_input(wire, broker, client, keep_alive, throttle)?;
     broker.end_turn(client);
     let now = broker.clock().now();
     let pumped = broker.pump(client, now).map_err(End::Fault)?;
     broker.end_turn(client);
-    Ok(Turned { pumped, is_held_back })
+    Ok(Turned {
+        pumped,
+        is_held_back,
+        pause,
+    })
 }
 
 /// Handles every packet that is there in full; a part of one does not keep the connection alive. Returns whether packets
-/// had to stay.
+/// had to stay, and how long the client has to wait because it publishes too fast.
 fn handle_input<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     broker: &Broker,
     client: &mut Client,
     keep_alive: &mut KeepAlive,
-) -> Result<bool, End> {
+    mut throttle: Option<&mut Throttle>,
+) -> Result<(bool, Option<Duration>), End> {
     if wire.input.is_empty() {
-        return Ok(false);
+        return Ok((false, None));
     }
     let limits = DecodeLimits {
-        max_packet_size: broker.config().session.max_packet_size,
+        max_packet_size: wire.max_packet_size,
     };
     let now = broker.clock().now();
     let input = std::mem::take(&mut wire.input);
-    let (mut used, mut packets) = (0, 0);
+    let (mut used, mut packets, mut pause) = (0, 0, None);
     while client.takes_input() {
+        if let Some(throttle) = throttle.as_deref_mut() {
+            pause = throttle.pause(Instant::now());
+            if pause.is_some() {
+                break;
+            }
+        }
         let decoded = codec::decode(&input[used..], Some(client.version()), &limits);
         let Some((packet, len)) = decoded.map_err(|fault| protocol_fault(broker, &fault))? else {
             break;
@@ -315,6 +356,9 @@ fn handle_input<S: AsyncRead + AsyncWrite + Unpin>(
         let bytes = &input[used..used + len];
         used += len;
         packets += 1;
+        if let (Some(throttle), Packet::Publish(_)) = (throttle.as_deref_mut(), &packet) {
+            throttle.take(len);
+        }
         let next = broker.handle_packet(client, packet, bytes, now).map_err(End::Fault)?;
         if let Next::End(said) = next {
             broker.end_turn(client);
@@ -327,11 +371,14 @@ fn handle_input<S: AsyncRead + AsyncWrite + Unpin>(
     }
     let is_held_back = used < input.len() && !client.takes_input();
     wire.leave(input, used);
-    Ok(is_held_back)
+    Ok((is_held_back, pause))
 }
 
 fn protocol_fault(broker: &Broker, fault: &codec::DecodeError) -> End {
     broker.metrics().protocol_errors.increment(1);
+    if fault.reason == ReasonCode::PacketTooLarge {
+        broker.metrics().limited.of(Limit::PacketSize).increment(1);
+    }
     End::Fault(Fault {
         reason: fault.reason,
         what: fault.to_string().into(),
@@ -367,6 +414,11 @@ fn poll_event<S: AsyncRead + AsyncWrite + Unpin>(
         }
     }
     let has_room = room.as_mut().is_some_and(|room| room.as_mut().poll(cx).is_ready());
+    if has_room {
+        // It may have sent while it was not read from.
+        keep_alive.packet_came();
+        *room = None;
+    }
     if has_room || client.outbox().poll_woken(cx).is_ready() {
         return Poll::Ready(Event::Woken);
     }

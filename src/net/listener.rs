@@ -10,14 +10,15 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::connection::serve_opened;
+use super::counted::count;
 use super::door::{Door, Seated};
 use super::opening::{Accepted, Raw, open_layered, open_plain};
 use super::refusal::note;
 use super::tls::Certificates;
 use super::unix::{self, SocketFile};
-use crate::broker::{Broker, Peer};
+use crate::broker::{Broker, Counted, Peer};
 use crate::config::{Endpoint, Listener as Config};
-use crate::metrics::RefusalReason;
+use crate::metrics::{Limit, RefusalReason};
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -130,9 +131,18 @@ impl Listener {
 
     fn hand_over<R: Raw + 'static>(&self, stream: R, peer: Peer, broker: &Arc<Broker>, worker: &Handle) {
         let Some(seat) = self.door.seat() else {
+            broker.metrics().limited.of(Limit::ListenerConnections).increment(1);
             let what = "the listener has as many connections as it may (max_connections)";
             return note(broker, &self.door.gate.listener, peer, RefusalReason::Limit, &what);
         };
+        // Behind a proxy it is the client's address that counts, which is not known yet.
+        let is_proxy = self.door.proxy_protocol && self.door.trusts(peer);
+        let counted = if is_proxy {
+            Some(Counted::default())
+        } else {
+            count(broker, peer)
+        };
+        let Some(counted) = counted else { return };
         let deadline = Instant::now() + broker.config().session.connect_timeout;
         let accepted = Accepted {
             stream,
@@ -140,6 +150,7 @@ impl Listener {
             door: self.door.clone(),
             broker: broker.clone(),
             deadline,
+            counted,
         };
         if self.door.is_plain() {
             let serving = serve_opened(open_plain(accepted), deadline, broker.clone());

@@ -2,12 +2,14 @@
 
 mod admission;
 mod connection;
+mod counted;
 mod door;
 mod keep_alive;
 mod listener;
 mod opening;
 mod proxy;
 mod refusal;
+mod throttle;
 mod tls;
 mod unix;
 mod websocket;

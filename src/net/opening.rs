@@ -9,11 +9,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout_at};
 
+use super::counted::count;
 use super::door::Door;
 use super::refusal::{Closed, note};
 use super::{proxy, tls, websocket};
 use crate::auth::Identity;
-use crate::broker::{Arrival, Broker, Peer};
+use crate::broker::{Arrival, Broker, Counted, Peer};
 use crate::config::Transport;
 use crate::metrics::RefusalReason;
 
@@ -30,6 +31,8 @@ pub(super) struct Accepted<S> {
     pub broker: Arc<Broker>,
     /// When CONNECT must be there.
     pub deadline: Instant,
+    /// Its address, counted already unless it is a proxy's.
+    pub counted: Counted,
 }
 
 /// A socket that is not yet registered with the reactor of its worker.
@@ -62,29 +65,29 @@ impl Raw for std::os::unix::net::UnixStream {
 }
 
 /// Opens a connection that carries MQTT as it is; there may be a proxy before it.
-pub(super) async fn open_plain<R: Raw>(accepted: Accepted<R>) -> Option<(R::Stream, Arrival)> {
+pub(super) async fn open_plain<R: Raw>(accepted: Accepted<R>) -> Option<(R::Stream, Arrival, Counted)> {
     let (door, broker, peer, deadline) = accepted.parts();
     let open = async {
         let mut stream = register(accepted.stream)?;
-        let peer = proxied(&mut stream, &door, peer).await?;
-        Ok((stream, arrival(&door, peer, None)))
+        let (peer, counted) = proxied(&mut stream, &door, &broker, peer, accepted.counted).await?;
+        Ok((stream, arrival(&door, peer, None), counted))
     };
     in_time(open, &door, &broker, peer, deadline).await
 }
 
 /// Opens a connection with TLS, WebSocket, or both.
-pub(super) async fn open_layered<R: Raw>(accepted: Accepted<R>) -> Option<(Box<dyn Stream>, Arrival)> {
+pub(super) async fn open_layered<R: Raw>(accepted: Accepted<R>) -> Option<(Box<dyn Stream>, Arrival, Counted)> {
     let (door, broker, peer, deadline) = accepted.parts();
     let open = async {
         let mut stream = register(accepted.stream)?;
-        let peer = proxied(&mut stream, &door, peer).await?;
+        let (peer, counted) = proxied(&mut stream, &door, &broker, peer, accepted.counted).await?;
         let Some(certificates) = &door.tls else {
             let stream = websocket_or_not(stream, &door, &broker, peer).await?;
-            return Ok((stream, arrival(&door, peer, None)));
+            return Ok((stream, arrival(&door, peer, None), counted));
         };
         let (stream, identity) = tls::accept(stream, certificates, broker.clock().now()).await?;
         let stream = websocket_or_not(stream, &door, &broker, peer).await?;
-        Ok((stream, arrival(&door, peer, identity)))
+        Ok((stream, arrival(&door, peer, identity), counted))
     };
     in_time(open, &door, &broker, peer, deadline).await
 }
@@ -108,7 +111,9 @@ async fn in_time<T>(
         Ok(Ok(opened)) => return Some(opened),
         Ok(Err(closed)) | Err(closed) => closed,
     };
-    note(broker, &door.gate.listener, peer, closed.reason, &closed.what);
+    if !closed.is_told {
+        note(broker, &door.gate.listener, peer, closed.reason, &closed.what);
+    }
     None
 }
 
@@ -122,10 +127,16 @@ fn register<R: Raw>(raw: R) -> Result<R::Stream, Closed> {
     raw.register().map_err(fault)
 }
 
-/// Who is behind the proxy, where the listener has one before it.
-async fn proxied(stream: &mut (impl AsyncRead + Unpin), door: &Door, peer: Peer) -> Result<Peer, Closed> {
+/// Who is behind the proxy, where the listener has one before it: counts for its address.
+async fn proxied(
+    stream: &mut (impl AsyncRead + Unpin),
+    door: &Door,
+    broker: &Broker,
+    peer: Peer,
+    counted: Counted,
+) -> Result<(Peer, Counted), Closed> {
     if !door.proxy_protocol {
-        return Ok(peer);
+        return Ok((peer, counted));
     }
     if !door.trusts(peer) {
         let what = format!("{peer} is none of the trusted_proxies of this listener");
@@ -138,7 +149,12 @@ async fn proxied(stream: &mut (impl AsyncRead + Unpin), door: &Door, peer: Peer)
         )
     };
     let client = proxy::read_header(stream).await.map_err(fault)?;
-    Ok(client.map_or(peer, Peer::Ip))
+    // Without a client the proxy speaks for itself.
+    let Some(client) = client.map(Peer::Ip) else {
+        return Ok((peer, counted));
+    };
+    let counted = count(broker, client).ok_or_else(Closed::told)?;
+    Ok((client, counted))
 }
 
 async fn websocket_or_not(

@@ -10,6 +10,8 @@ use crate::metrics::RefusalReason;
 pub(super) struct Closed {
     pub reason: RefusalReason,
     pub what: String,
+    /// Whether it is counted and in the log already.
+    pub is_told: bool,
 }
 
 impl Closed {
@@ -17,6 +19,15 @@ impl Closed {
         Self {
             reason,
             what: what.into(),
+            is_told: false,
+        }
+    }
+
+    /// One that is counted and in the log already.
+    pub fn told() -> Self {
+        Self {
+            is_told: true,
+            ..Self::new(RefusalReason::Limit, "")
         }
     }
 }

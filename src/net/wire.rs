@@ -17,16 +17,19 @@ pub(super) struct Wire<S> {
     pub stream: S,
     pub input: BytesMut,
     pub peer: Peer,
+    /// The largest packet that the client was told it may send, bytes.
+    pub max_packet_size: u32,
     /// Whether the stream may hold output back that it took: one with frames of its own does.
     unflushed: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    pub fn new(stream: S, peer: Peer) -> Self {
+    pub fn new(stream: S, peer: Peer, max_packet_size: u32) -> Self {
         Self {
             stream,
             input: BytesMut::new(),
             peer,
+            max_packet_size,
             unflushed: false,
         }
     }

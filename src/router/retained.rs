@@ -17,12 +17,12 @@ pub struct RetainedLimits {
 /// All retained messages.
 #[derive(Debug)]
 pub struct Retained {
-    limits: RetainedLimits,
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug)]
 struct Inner {
+    limits: RetainedLimits,
     tree: TopicTree<Arc<Message>>,
     bytes: u64,
 }
@@ -31,12 +31,17 @@ impl Retained {
     /// None yet.
     pub fn new(limits: RetainedLimits) -> Self {
         Self {
-            limits,
             inner: Mutex::new(Inner {
+                limits,
                 tree: TopicTree::new(),
                 bytes: 0,
             }),
         }
+    }
+
+    /// Replaces the bounds. What is beyond them stays until its topic is cleared.
+    pub fn set_limits(&self, limits: RetainedLimits) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).limits = limits;
     }
 
     /// Whether there is room for a message; clearing a topic always has.
@@ -48,7 +53,7 @@ impl Retained {
         let earlier = inner.tree.get(message.topic()).map(|earlier| earlier.size() as u64);
         let bytes = inner.bytes - earlier.unwrap_or(0) + message.size() as u64;
         let count = inner.tree.len() as u64 + u64::from(earlier.is_none());
-        !over(count, self.limits.max_messages) && !over(bytes, self.limits.max_bytes)
+        !over(count, inner.limits.max_messages) && !over(bytes, inner.limits.max_bytes)
     }
 
     /// Takes a publish with RETAIN for which there is room; an empty payload clears the topic [MQTT-3.3.1-6].

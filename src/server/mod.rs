@@ -1,6 +1,8 @@
 //! Wiring: store, broker, workers, listeners, signals, and the ordered stop.
 
 mod files;
+mod hygiene;
+mod reload;
 mod workers;
 
 use std::path::PathBuf;
@@ -13,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::admin;
-use crate::auth::{UsersFileError, load_users};
+use crate::auth::UsersFileError;
 use crate::broker::Broker;
 use crate::config::{self, Config, Durability};
 use crate::log::LogError;
@@ -21,6 +23,8 @@ use crate::metrics::{Metrics, MetricsPage};
 use crate::net::{Certificates, ListenError, Listener, TlsFileError};
 use crate::store::{LmdbOptions, LmdbStore, MemoryStore, Store, StoreError, Syncing};
 use crate::types::Clock;
+use reload::Prepared;
+pub use reload::Reloading;
 use workers::Workers;
 
 /// Why the broker does not run.
@@ -61,9 +65,10 @@ pub enum ServerError {
     },
 }
 
-/// Runs a broker until SIGTERM or SIGINT; returns when everything is on disk.
-pub fn run(config: Config) -> Result<(), ServerError> {
+/// Runs a broker until SIGTERM or SIGINT; returns when everything is on disk. At SIGHUP the configuration is read again.
+pub fn run(config: Config, reloading: &Reloading) -> Result<(), ServerError> {
     files::raise_limit();
+    hygiene::warn_of_root();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -71,10 +76,14 @@ pub fn run(config: Config) -> Result<(), ServerError> {
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(io("cannot wait for SIGTERM"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(io("cannot wait for SIGINT"))?;
+        let mut hang_up = signal(SignalKind::hangup()).map_err(io("cannot wait for SIGHUP"))?;
         let server = Server::start(config).await?;
-        let name = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
+        let name = loop {
+            tokio::select! {
+                _ = terminate.recv() => break "SIGTERM",
+                _ = interrupt.recv() => break "SIGINT",
+                _ = hang_up.recv() => reloading.reload(&server),
+            }
         };
         tracing::info!(signal = name, "stopping");
         server.stop().await;
@@ -116,7 +125,8 @@ impl Server {
     pub async fn start_on(config: Config, store: Arc<dyn Store>) -> Result<Self, ServerError> {
         let clock = Clock::default();
         let (metrics, page) = Metrics::new(clock.now());
-        let users = config.auth.users_file.as_deref().map(load_users).transpose()?;
+        let prepared = Prepared::new(config)?;
+        let config = prepared.config().clone();
         let (mut listeners, mut certificates) = (Vec::new(), Vec::new());
         for listener in &config.listeners {
             let loaded = Certificates::load(listener, |name| metrics.certificate_expiry(name))?.map(Arc::new);
@@ -127,7 +137,7 @@ impl Server {
         let path = config.store.path.clone();
         let worker_count = config.runtime.workers;
         let broker = Broker::open(config, store, clock, metrics).map_err(|source| ServerError::Log { path, source })?;
-        broker.set_users(users);
+        prepared.install(&broker);
         let workers = Workers::start(worker_count).map_err(io("cannot start a worker"))?;
         let mut server = Self {
             broker,
@@ -156,11 +166,16 @@ impl Server {
         self.http_address
     }
 
+    /// Whether the certificates of all listeners can be read again.
+    fn check_certificates(&self) -> Result<(), ServerError> {
+        Ok(self.certificates.iter().try_for_each(|one| one.check())?)
+    }
+
     /// Reads the certificates of all listeners again; connections that are open stay as they are. Returns whether all of
     /// them are in force; where not, those from before are, and the log says why.
     pub fn reload_certificates(&self) -> bool {
-        // Each is to be tried.
-        self.certificates.iter().filter(|one| !one.reload()).count() == 0
+        let failed = self.certificates.iter().filter(|one| !one.reload()).count();
+        failed == 0
     }
 
     /// The broker.
@@ -287,7 +302,9 @@ fn open_store(config: &config::Store) -> Result<Arc<dyn Store>, StoreError> {
             syncing,
             ..LmdbOptions::default()
         };
-        Ok(Arc::new(LmdbStore::open(&config.path, &options)?))
+        let store = LmdbStore::open(&config.path, &options)?;
+        hygiene::check_folder(&config.path);
+        Ok(Arc::new(store))
     };
     match config.durability {
         Durability::Sync => on_disk(Syncing::Always),

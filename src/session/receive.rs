@@ -219,14 +219,24 @@ impl Session {
         if self.handle_passing_puback(ack.packet_id) {
             return Action::None;
         }
-        if let Some(source) = self.outbound.remove_from_log(ack.packet_id) {
-            self.link.give_back_quota();
-            return self.is_done(source);
+        if let Some(source) = self.handle_puback_from_log(ack.packet_id) {
+            return Action::Acked(source);
         }
         match self.outbound.remove_at(ack.packet_id, Stage::Acknowledge) {
             Some(done) => self.finished(&done),
             None => Action::None,
         }
+    }
+
+    /// PUBACK for a message that was read in the log ([`Self::send_from_log`]). Returns where it came from.
+    #[inline]
+    pub fn handle_puback_from_log(&mut self, packet_id: PacketId) -> Option<Source> {
+        let source = self.outbound.remove_from_log(packet_id)?;
+        self.link.give_back_quota();
+        if let Some(saving) = &mut self.saving {
+            saving.acknowledged();
+        }
+        Some(source)
     }
 
     fn handle_pubrec(&mut self, ack: &Ack) -> Action<'static> {
@@ -270,13 +280,10 @@ impl Session {
         if done.counted {
             self.link.give_back_quota();
         }
-        self.is_done(done.source)
-    }
-
-    fn is_done(&mut self, source: Source) -> Action<'static> {
         if let Some(saving) = &mut self.saving {
             saving.acknowledged();
         }
+        let source = done.source;
         if source.has_cursor() {
             Action::Acked(source)
         } else {

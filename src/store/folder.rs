@@ -29,13 +29,11 @@ impl Folder {
         make(path).map_err(|error| StoreError::io(format!("making the data folder {}", path.display()), error))?;
         let lock_path = path.join(LOCK_FILE);
         let failed = |error| StoreError::io(format!("opening {}", lock_path.display()), error);
-        let mut lock = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&lock_path)
-            .map_err(failed)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut lock = options.open(&lock_path).map_err(failed)?;
         if !try_lock(&lock).map_err(failed)? {
             return Err(in_use(path, &mut lock));
         }

@@ -74,6 +74,14 @@ impl Certificates {
         self.tls.client_identity
     }
 
+    /// Whether the files could be read again now.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn check(&self) -> Result<(), TlsFileError> {
+        read(&self.tls, self.protocol).map(drop)
+    }
+
     /// Reads the files again. If one of them cannot be used, what was read before stays in force. Returns whether the new
     /// ones are; the log says why not.
     pub fn reload(&self) -> bool {

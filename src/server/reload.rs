@@ -1,0 +1,96 @@
+//! The configuration read again: all of it takes effect, or none. Knows no signal and no file but those that it names.
+
+use super::{Server, ServerError, hygiene};
+use crate::auth::{Users, load_users};
+use crate::broker::Broker;
+use crate::config::{Config, Effect, changes};
+
+/// How a running program reads its configuration again.
+pub struct Reloading {
+    /// Reads the configuration from where the first one came.
+    pub load: Box<dyn Fn() -> Result<Config, String>>,
+    /// Sets the log's level.
+    pub set_log_level: Box<dyn Fn(&str)>,
+}
+
+/// A configuration with everything that it names loaded: nothing can fail any more.
+pub(super) struct Prepared {
+    config: Config,
+    users: Option<Users>,
+}
+
+impl Prepared {
+    /// Loads what a configuration names.
+    pub fn new(config: Config) -> Result<Self, ServerError> {
+        let users = config.auth.users_file.as_deref().map(load_users).transpose()?;
+        if let Some(path) = &config.auth.users_file {
+            hygiene::check_secret(path);
+        }
+        Ok(Self { config, users })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Installs what the configuration names, at the start.
+    pub fn install(self, broker: &Broker) {
+        broker.set_users(self.users);
+    }
+
+    /// Puts it in force in the place of what is.
+    fn apply(self, broker: &Broker) {
+        broker.set_users(self.users);
+        let running = broker.config().clone();
+        broker.set_config(self.config.with_restarts_of(&running));
+    }
+}
+
+impl Reloading {
+    /// Everything that can fail.
+    fn prepare(&self, server: &Server) -> Result<Prepared, String> {
+        let prepared = Prepared::new((self.load)()?).map_err(|fault| fault.to_string())?;
+        server.check_certificates().map_err(|fault| fault.to_string())?;
+        Ok(prepared)
+    }
+
+    /// Reads the configuration again and says what came of it. A fault leaves everything as it is.
+    pub(super) fn reload(&self, server: &Server) {
+        let broker = server.broker();
+        let prepared = match self.prepare(server) {
+            Ok(prepared) => prepared,
+            Err(fault) => {
+                broker.metrics().reloads_failed.increment(1);
+                tracing::error!("the configuration was read again and is faulty; what was in force stays:\n{fault}");
+                return;
+            }
+        };
+        let changed = changes(&broker.config(), prepared.config());
+        if broker.config().auth.is_configured() != prepared.config().auth.is_configured() {
+            tracing::warn!(
+                "whether clients can authenticate has changed: until the broker is started again, each listener lets in clients without authentication as before"
+            );
+        }
+        let keys = |effect| {
+            let keys = changed.iter().filter(|change| change.effect == effect);
+            keys.map(|change| change.key).collect::<Vec<_>>().join(" ")
+        };
+        (self.set_log_level)(&prepared.config().log.level);
+        prepared.apply(broker);
+        server.reload_certificates();
+        broker.metrics().reloads.increment(1);
+        tracing::info!(
+            changed = keys(Effect::Now),
+            for_new_connections = keys(Effect::NewConnections),
+            "the configuration and the files that it names were read again"
+        );
+        let restart = keys(Effect::Restart);
+        if !restart.is_empty() {
+            tracing::warn!(
+                options = restart,
+                "changed options that take effect only when the broker is started again"
+            );
+        }
+    }
+}
