@@ -228,7 +228,9 @@ fn named<'a>(alive: &[Alive<'a>], depth: usize) -> Vec<Level<'a>> {
 
 /// The first level of a filter, and what is behind it.
 fn split(filter: &str) -> (&str, Option<&str>) {
-    filter.split_once('/').map_or((filter, None), |(first, rest)| (first, Some(rest)))
+    filter
+        .split_once('/')
+        .map_or((filter, None), |(first, rest)| (first, Some(rest)))
 }
 
 /// What is left of a filter that has ended: no filter has this in it.

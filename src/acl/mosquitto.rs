@@ -71,9 +71,16 @@ fn parse_line(line: &str, number: u32, who: &Who) -> Result<Line, AclFault> {
                 pattern: pattern_or_fault(pattern, topic, &words, topic_at)?,
                 text: text.into(),
             };
-            Ok(if is_pattern { Line::Pattern(rule) } else { Line::Topic(rule) })
+            Ok(if is_pattern {
+                Line::Pattern(rule)
+            } else {
+                Line::Topic(rule)
+            })
         }
-        other => Err(words.fault(at, format!("`{other}` begins no line; write `user`, `topic` or `pattern`"))),
+        other => Err(words.fault(
+            at,
+            format!("`{other}` begins no line; write `user`, `topic` or `pattern`"),
+        )),
     }
 }
 

@@ -109,7 +109,10 @@ fn parse_who(words: &mut Words<'_>) -> Result<Who, AclFault> {
     let at = words.at();
     match words.next(&[])? {
         Some(name) if !name.text.is_empty() => Ok(named(name.text)),
-        _ => Err(words.fault(at, format!("write a name behind `{text}`, in double quotes if it has spaces"))),
+        _ => Err(words.fault(
+            at,
+            format!("write a name behind `{text}`, in double quotes if it has spaces"),
+        )),
     }
 }
 
@@ -133,7 +136,9 @@ pub(super) fn pattern_or_fault(
         return Err(words.fault(at, format!("the filter of a rule has at most {MAX_LEVELS} levels")));
     }
     if let Some(prefix) = PREFIXES.into_iter().find(|prefix| text.starts_with(prefix)) {
-        let what = format!("rules speak of topics; leave {prefix} out (write the action `replay` or `store` where that is meant)");
+        let what = format!(
+            "rules speak of topics; leave {prefix} out (write the action `replay` or `store` where that is meant)"
+        );
         return Err(words.fault(at, what));
     }
     pattern.map_err(|fault| match fault {

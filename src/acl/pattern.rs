@@ -126,7 +126,10 @@ fn pieces(text: &str) -> Result<Vec<Piece>, PatternFault> {
             Some(b'c') => pieces.push(Piece::Client),
             Some(b'%') => push_text(&mut pieces, "%"),
             Some(b'{') => {
-                let end = rest.find('}').filter(|end| *end > 1).ok_or(PatternFault::Claim(fault))?;
+                let end = rest
+                    .find('}')
+                    .filter(|end| *end > 1)
+                    .ok_or(PatternFault::Claim(fault))?;
                 pieces.push(Piece::Claim(rest[1..end].to_owned()));
                 length = end + 1;
             }

@@ -18,7 +18,11 @@ fn mosquitto(text: &str) -> Arc<Acl> {
 /// The rights of `user@client`, with the groups and claims that these tests know.
 fn rights(acl: &Arc<Acl>, who: &str) -> Rights {
     let (user, client) = who.split_once('@').expect("user@client");
-    let groups = if user == "ida" { vec!["proved".to_owned()] } else { Vec::new() };
+    let groups = if user == "ida" {
+        vec!["proved".to_owned()]
+    } else {
+        Vec::new()
+    };
     let claim = |name: &str| match (user, name) {
         ("ida", "site") => Some("north"),
         ("eve", "site") => Some("#"),
@@ -130,12 +134,32 @@ fn filter_is_allowed_whole_in_part_or_not_at_all() {
         ("allow subscribe anyone on $SYS/#", "$SYS/+", Whole),
         ("deny subscribe anyone on a/#\nallow subscribe anyone on #", "#", Part),
         ("deny subscribe anyone on a/#\nallow subscribe anyone on #", "a/+", None),
-        ("deny subscribe anyone on a/#\nallow subscribe anyone on #", "b/+", Whole),
+        (
+            "deny subscribe anyone on a/#\nallow subscribe anyone on #",
+            "b/+",
+            Whole,
+        ),
         ("deny subscribe anyone on a/#\nallow subscribe anyone on a/b", "#", None),
-        ("allow subscribe anyone on a/b\ndeny subscribe anyone on a/#", "a/#", Part),
-        ("allow subscribe anyone on a/b\ndeny subscribe anyone on a/#", "a/b", Whole),
-        ("allow subscribe anyone on a\nallow subscribe anyone on a/+/#", "a/#", Whole),
-        ("allow subscribe anyone on a\nallow subscribe anyone on a/+", "a/#", Part),
+        (
+            "allow subscribe anyone on a/b\ndeny subscribe anyone on a/#",
+            "a/#",
+            Part,
+        ),
+        (
+            "allow subscribe anyone on a/b\ndeny subscribe anyone on a/#",
+            "a/b",
+            Whole,
+        ),
+        (
+            "allow subscribe anyone on a\nallow subscribe anyone on a/+/#",
+            "a/#",
+            Whole,
+        ),
+        (
+            "allow subscribe anyone on a\nallow subscribe anyone on a/+",
+            "a/#",
+            Part,
+        ),
         ("deny publish anyone on #\nallow subscribe anyone on #", "#", Whole),
         ("allow all anyone on +\ndeny all anyone on x", "+", Whole),
         ("allow all anyone on /#", "/+", Whole),
@@ -146,8 +170,16 @@ fn filter_is_allowed_whole_in_part_or_not_at_all() {
     ];
     for (rules, text, expected) in table {
         let rights = rights(&own(rules), "u@c");
-        assert_eq!(rights.coverage(Action::Subscribe, &filter(text)), expected, "{rules} for {text}");
-        assert_eq!(rights.explain(Action::Subscribe, &filter(text)).0, expected, "{rules} for {text}");
+        assert_eq!(
+            rights.coverage(Action::Subscribe, &filter(text)),
+            expected,
+            "{rules} for {text}"
+        );
+        assert_eq!(
+            rights.explain(Action::Subscribe, &filter(text)).0,
+            expected,
+            "{rules} for {text}"
+        );
     }
 }
 
@@ -158,7 +190,10 @@ fn explanation_names_rules_that_cut_parts_out() {
     let (coverage, deciding) = rights.explain(Action::Subscribe, &filter("a/#"));
     let lines = |rules: &[&Rule]| rules.iter().map(|rule| rule.line).collect::<Vec<_>>();
     assert_eq!(coverage, Coverage::Part);
-    assert_eq!((lines(&deciding.allowing), lines(&deciding.denying)), (vec![3], vec![1]));
+    assert_eq!(
+        (lines(&deciding.allowing), lines(&deciding.denying)),
+        (vec![3], vec![1])
+    );
     assert!(deciding.unmentioned && !deciding.incomplete);
 }
 
@@ -169,7 +204,10 @@ fn too_many_combinations_are_looked_at_one_by_one() {
         rules += &format!("allow all anyone on +/{index}/x/+/y/{index}\n");
     }
     let rights = rights(&own(&rules), "u@c");
-    assert_eq!(rights.coverage(Action::Subscribe, &filter("+/+/+/+/+/z")), Coverage::Part);
+    assert_eq!(
+        rights.coverage(Action::Subscribe, &filter("+/+/+/+/+/z")),
+        Coverage::Part
+    );
     assert!(!rights.may(Action::Subscribe, "a/1/x/b/y/z"));
 }
 
@@ -184,25 +222,62 @@ fn deep_filters_end() {
 #[test]
 fn faults_say_where_and_what_would_be_right() {
     let table = [
-        ("permit all anyone on #", "1:1: `permit` begins no line; write `allow`, `deny` or `group`"),
-        ("\n allow read anyone on #", "2:8: `read` is no action; write publish, subscribe, replay, store (several with commas) or all"),
-        ("allow all", "1:10: `` is nobody; write `user NAME`, `group NAME`, `client NAME`, `anonymous` or `anyone`"),
-        ("allow all user", "1:15: write a name behind `user`, in double quotes if it has spaces"),
-        ("allow all user \"a", "1:16: this quotation mark has no other; write \"name\""),
-        ("allow all user é #", "1:18: `#` is not expected here; write `on` and a topic filter"),
+        (
+            "permit all anyone on #",
+            "1:1: `permit` begins no line; write `allow`, `deny` or `group`",
+        ),
+        (
+            "\n allow read anyone on #",
+            "2:8: `read` is no action; write publish, subscribe, replay, store (several with commas) or all",
+        ),
+        (
+            "allow all",
+            "1:10: `` is nobody; write `user NAME`, `group NAME`, `client NAME`, `anonymous` or `anyone`",
+        ),
+        (
+            "allow all user",
+            "1:15: write a name behind `user`, in double quotes if it has spaces",
+        ),
+        (
+            "allow all user \"a",
+            "1:16: this quotation mark has no other; write \"name\"",
+        ),
+        (
+            "allow all user é #",
+            "1:18: `#` is not expected here; write `on` and a topic filter",
+        ),
         ("allow all anyone", "1:17: write `on` and a topic filter"),
-        ("allow all anyone on", "1:20: write a topic filter behind `on`, such as site/+/state or site/#"),
-        ("allow all anyone on a/%x", "1:23: write %u (user), %c (client identifier), %{claim}, or %% for a percent sign"),
-        ("allow all anyone on %{}", "1:21: write %{claim} with the name of a claim"),
-        ("allow all anyone on %{a", "1:21: write %{claim} with the name of a claim"),
-        ("allow all anyone on $share/g/#", "1:21: rules speak of topics; leave $share/ out (write the action `replay` or `store` where that is meant)"),
+        (
+            "allow all anyone on",
+            "1:20: write a topic filter behind `on`, such as site/+/state or site/#",
+        ),
+        (
+            "allow all anyone on a/%x",
+            "1:23: write %u (user), %c (client identifier), %{claim}, or %% for a percent sign",
+        ),
+        (
+            "allow all anyone on %{}",
+            "1:21: write %{claim} with the name of a claim",
+        ),
+        (
+            "allow all anyone on %{a",
+            "1:21: write %{claim} with the name of a claim",
+        ),
+        (
+            "allow all anyone on $share/g/#",
+            "1:21: rules speak of topics; leave $share/ out (write the action `replay` or `store` where that is meant)",
+        ),
         ("group", "1:6: write the name of a group, `=`, and its users"),
         ("group g a", "1:9: write `=` and the users of the group"),
         ("group g = a,,b", "1:13: a user is missing before this comma"),
     ];
     for (text, expected) in table {
         let faults = Acl::parse(text, Syntax::Own).expect_err(text);
-        assert_eq!(faults.iter().map(ToString::to_string).collect::<Vec<_>>(), [expected], "{text}");
+        assert_eq!(
+            faults.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            [expected],
+            "{text}"
+        );
     }
     let many = Acl::parse("a\nb\nallow all anyone on a#\n", Syntax::Own).expect_err("three faults");
     assert_eq!(many.iter().map(|fault| fault.line).collect::<Vec<_>>(), [1, 2, 3]);
@@ -214,12 +289,22 @@ fn mosquitto_faults_say_where() {
     let table = [
         ("acl x", "1:1: `acl` begins no line; write `user`, `topic` or `pattern`"),
         ("user", "1:5: write the name of a user behind `user`"),
-        ("topic", "1:6: write [read|write|readwrite|deny] and a topic behind `topic`"),
-        ("topic  rad a", "1:8: `rad` is no access; write read, write, readwrite or deny, and then the topic"),
+        (
+            "topic",
+            "1:6: write [read|write|readwrite|deny] and a topic behind `topic`",
+        ),
+        (
+            "topic  rad a",
+            "1:8: `rad` is no access; write read, write, readwrite or deny, and then the topic",
+        ),
     ];
     for (text, expected) in table {
         let faults = Acl::parse(text, Syntax::Mosquitto).expect_err(text);
-        assert_eq!(faults.iter().map(ToString::to_string).collect::<Vec<_>>(), [expected], "{text}");
+        assert_eq!(
+            faults.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            [expected],
+            "{text}"
+        );
     }
     let faults = Acl::parse("topic read  a#", Syntax::Mosquitto).expect_err("no filter");
     assert_eq!((faults[0].line, faults[0].column), (1, 13));
@@ -276,7 +361,15 @@ fn topics() -> Vec<String> {
     let (mut all, mut last) = (Vec::new(), vec![String::new()]);
     for depth in 0..5 {
         let levels = ["a", "b", "", "z", "$a"];
-        let join = |before: &String| levels.map(|level| if depth == 0 { level.into() } else { format!("{before}/{level}") });
+        let join = |before: &String| {
+            levels.map(|level| {
+                if depth == 0 {
+                    level.into()
+                } else {
+                    format!("{before}/{level}")
+                }
+            })
+        };
         last = last.iter().flat_map(join).collect();
         all.extend(last.iter().filter(|topic| !topic.is_empty()).cloned());
     }

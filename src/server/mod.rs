@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::acl::AclError;
 use crate::admin;
 use crate::auth::UsersFileError;
 use crate::broker::Broker;
@@ -24,7 +25,7 @@ use crate::net::{Certificates, ListenError, Listener, TlsFileError};
 use crate::store::{LmdbOptions, LmdbStore, MemoryStore, Store, StoreError, Syncing};
 use crate::types::Clock;
 use reload::Prepared;
-pub use reload::Reloading;
+pub use reload::{Reloading, load_acl};
 use workers::Workers;
 
 /// Why the broker does not run.
@@ -49,6 +50,9 @@ pub enum ServerError {
     /// The users file cannot be used.
     #[error(transparent)]
     Users(#[from] UsersFileError),
+    /// The file that says who may do what cannot be used.
+    #[error(transparent)]
+    Acl(#[from] AclError),
     /// A file of a listener with TLS cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsFileError),
