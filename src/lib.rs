@@ -34,7 +34,7 @@
 //! | 5 | [`net`] | listeners (TCP, TLS, WebSocket, Unix sockets, PROXY protocol) and the driver of one connection |
 //! | 5 | [`admin`] | HTTP: metrics |
 //! | 6 | [`server`] | wiring, signals, the ordered stop |
-//! | 7 | [`cli`] | flags, environment, `rewindmq check`, `backup` and `inspect` |
+//! | 7 | [`cli`] | flags, environment, `rewindmq check`, `backup`, `inspect` and `acl` |
 //!
 //! # The way of a message
 //!
@@ -87,6 +87,15 @@
 //! decided by what the durable sessions' selectors want. Whoever reads the log looks at each record with its own
 //! selector. A reader that follows the tail is not woken for what was skipped: now and then its cursor is moved up to
 //! what was handed out to all.
+//!
+//! # Access rules
+//!
+//! What a client may do with a message depends on its topic, and so does a route: who may not read a topic is left out of
+//! its route, so that rules cost a look once per topic and set of rules and nothing per message. Other rules make all routes be
+//! made anew. A member of a shared subscription or a group is asked when a message is given to it. What comes to a session
+//! another way - queued before the rules changed, read from the log, retained - is looked at when it is sent, but only for a
+//! session with a subscription of which a part is denied. A publisher is asked when its topic is looked up. Without rules each
+//! of these is one test of a number.
 //!
 //! # Readers and the join with live traffic
 //!

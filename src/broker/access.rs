@@ -184,12 +184,11 @@ impl Broker {
         // What is queued may be for a subscription that is not there any more.
         let is_queued = !client.waiting.is_empty() || !client.blocked.is_empty();
         let rights = rights.filter(|rights| {
-            let is_whole =
-                |(path, subscription): (
-                    &super::subscription::SubscriptionPath,
-                    &super::subscription::Subscription,
-                )| { coverage(rights, actions_of(subscription.kind), &path.filter) == Coverage::Whole };
-            is_queued || !client.subscriptions.iter().all(is_whole)
+            let mut subscriptions = client.subscriptions.iter();
+            is_queued
+                || subscriptions.any(|(path, subscription)| {
+                    coverage(rights, actions_of(subscription.kind), &path.filter) != Coverage::Whole
+                })
         });
         client.guard = Some(Box::new(Guard {
             generation,

@@ -66,18 +66,17 @@ impl Broker {
         let now = self.clock.now();
         let options = self.link_options(&connect);
         let mut entry = match found {
-            Some(absent) if !connect.clean_start && !absent.is_over(now) => self.resume(absent, options, now)?,
+            Some(absent) if !connect.clean_start && !absent.is_over(now) => {
+                // Before routes are made for it: its groups and claims may be others than before.
+                absent.client.outbox.access.set_identity(identity.cloned(), true);
+                self.resume(absent, options, now)?
+            }
             found => self.begin(found, &client_id, &outbox, options, now),
         };
         entry.client.assigned_id = assigned_id;
         // A session that was nobody's is the newcomer's from now on.
         if let Some(identity) = identity {
             entry.client.outbox.own(identity.clone());
-        }
-        if !Arc::ptr_eq(&entry.client.outbox, &outbox) && self.access.is_on() {
-            // What its groups and claims allow may be something else than before.
-            entry.client.outbox.access.set_identity(identity.cloned(), true);
-            self.router.touch();
         }
         entry.client.guard = None;
         if let Err(refused) = self.enter(&mut entry, &connect).await {

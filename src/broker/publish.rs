@@ -112,7 +112,10 @@ impl Broker {
         if !self.access.is_on() {
             return Ok(());
         }
-        let (topic, asked) = published_topic(topic)?;
+        let Ok((topic, asked)) = published_topic(topic) else {
+            // It is dropped when it is sent.
+            return Ok(());
+        };
         let asked = asked | codec::user_properties(properties).any(|property| property == ("store", "true"));
         self.check_publish(owner, topic, asked).map_err(|action| {
             self.count_unauthorized(Unauthorized::Will);
