@@ -217,7 +217,7 @@ fn first_at_end(alive: &[Alive<'_>]) -> Option<usize> {
 fn named<'a>(alive: &[Alive<'a>], depth: usize) -> Vec<Level<'a>> {
     let texts = alive.iter().filter_map(|alive| alive.rest.map(|rest| split(rest).0));
     let mut texts: Vec<_> = texts
-        .filter(|text| !matches!(*text, "#" | "+") && !(depth == 0 && text.starts_with('$')))
+        .filter(|text| !(matches!(*text, "#" | "+") || depth == 0 && text.starts_with('$')))
         .collect();
     texts.sort_unstable();
     texts.dedup();

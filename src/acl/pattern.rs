@@ -110,8 +110,8 @@ impl Piece {
 /// A value that stays within its level. At the start of a filter, one that begins with `$` would reach topics that no
 /// wildcard reaches.
 fn plain(value: &str, first: bool) -> Option<&str> {
-    let is_plain = !value.is_empty() && !value.contains(['+', '#', '/', '\0']) && !(first && value.starts_with('$'));
-    is_plain.then_some(value)
+    let widens = value.contains(['+', '#', '/', '\0']) || first && value.starts_with('$');
+    (!widens && !value.is_empty()).then_some(value)
 }
 
 fn pieces(text: &str) -> Result<Vec<Piece>, PatternFault> {
