@@ -11,6 +11,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("codec", 1),
     ("config", 1),
     ("metrics", 1),
+    ("acl", 2),
     ("auth", 2),
     ("cursor", 2),
     ("session", 2),

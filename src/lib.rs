@@ -22,6 +22,7 @@
 //! | 1 | [`codec`] | packets of both protocol versions <-> bytes, strictly checked |
 //! | 1 | [`config`] | one TOML tree, already valid when loaded (its rules are topic filters, so it knows [`topic`]) |
 //! | 1 | [`metrics`] | every metric named, described and registered in one place |
+//! | 2 | [`acl`] | who may do what: the rules of access control files, and which of them decides |
 //! | 2 | [`auth`] | users, their secrets, and the exchange that proves one of them |
 //! | 2 | [`cursor`] | start options, acknowledgement floor, group logic; pure |
 //! | 2 | [`session`] | the state machine of one client; pure: packets in, packets and actions out |
@@ -33,7 +34,7 @@
 //! | 5 | [`net`] | listeners (TCP, TLS, WebSocket, Unix sockets, PROXY protocol) and the driver of one connection |
 //! | 5 | [`admin`] | HTTP: metrics, health, the API that shows and changes a running broker |
 //! | 6 | [`server`] | wiring, signals, the ordered stop |
-//! | 7 | [`cli`] | flags, environment, `rewindmq check`, `backup` and `inspect` |
+//! | 7 | [`cli`] | flags, environment, `rewindmq check`, `backup`, `inspect` and `acl` |
 //!
 //! # The way of a message
 //!
@@ -87,6 +88,15 @@
 //! selector. A reader that follows the tail is not woken for what was skipped: now and then its cursor is moved up to
 //! what was handed out to all.
 //!
+//! # Access rules
+//!
+//! What a client may do with a message depends on its topic, and so does a route: who may not read a topic is left out of
+//! its route, so that rules cost a look once per topic and set of rules and nothing per message. Other rules make all routes be
+//! made anew. A member of a shared subscription or a group is asked when a message is given to it. What comes to a session
+//! another way - queued before the rules changed, read from the log, retained - is looked at when it is sent, but only for a
+//! session with a subscription of which a part is denied. A publisher is asked when its topic is looked up. Without rules each
+//! of these is one test of a number.
+//!
 //! # Readers and the join with live traffic
 //!
 //! A replay subscription has a lane in its session's mailbox. While it is *behind*, events that arrive are only noted in
@@ -116,6 +126,7 @@
 //! a power loss takes what was not synced, and since nothing orders the pages on their way to the disk, it may leave a
 //! file that LMDB cannot read. A sync that fails poisons the store as a failed commit does.
 
+pub mod acl;
 pub mod admin;
 pub mod auth;
 pub mod broker;

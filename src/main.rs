@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         Invocation::Backup(args) => tell(cli::backup(&args, env::vars_os())),
         Invocation::Inspect(args) => tell(cli::inspect(&args)),
         Invocation::Passwd(args) => tell(cli::passwd(&args)),
+        Invocation::Acl(command) => tell(cli::acl(&command, env::vars_os())),
         Invocation::Selector(args) => tell(cli::try_selector(&args)),
     }
 }
@@ -45,6 +46,7 @@ fn check(args: &Args) -> ExitCode {
     match cli::load(args, env::vars_os()) {
         Ok(config) => {
             let users = cli::check_users(&config).map_err(|fault| fault.to_string());
+            let users = users.and_then(|()| cli::check_acl(&config).map_err(|fault| fault.to_string()));
             let files = users.and_then(|()| cli::check_certificates(&config).map_err(|fault| fault.to_string()));
             match files {
                 Ok(()) => say(io::stdout(), &cli::summary(&config), ExitCode::SUCCESS),

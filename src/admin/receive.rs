@@ -247,7 +247,7 @@ impl Subscriber {
         };
         let mut connect = Connect::new(Version::V5, client_id);
         connect.receive_maximum = Some(body.count);
-        let arrival = Arrival::from(site.address);
+        let arrival = Arrival::administrator(site.address);
         let client = broker.connect(connect, &arrival, None).await;
         let mut client = client.map_err(|refused| {
             let why = refused.connack.reason_string.as_deref();

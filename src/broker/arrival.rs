@@ -36,6 +36,8 @@ pub struct Gate {
     pub anonymous: bool,
     /// The protocol versions that it speaks.
     pub versions: Versions,
+    /// Whether rules of access do not hold: for the administration, which comes in without a listener.
+    pub unrestricted: bool,
 }
 
 impl Default for Gate {
@@ -44,6 +46,22 @@ impl Default for Gate {
             listener: "default".to_owned(),
             anonymous: true,
             versions: Versions::default(),
+            unrestricted: false,
+        }
+    }
+}
+
+impl Arrival {
+    /// The administration's.
+    pub fn administrator(address: SocketAddr) -> Self {
+        let gate = Gate {
+            listener: "http".to_owned(),
+            unrestricted: true,
+            ..Gate::default()
+        };
+        Self {
+            gate: Arc::new(gate),
+            ..Self::from(address)
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use super::OUTPUT_LIMIT;
+use super::access::Guard;
 use super::ack::AwaitedAck;
 use super::arrival::{Gate, Peer};
 use super::authenticate::Credentials;
@@ -53,6 +54,8 @@ pub struct Client {
     pub(super) identity: Option<Identity>,
     /// What a connection with an Authentication Method can prove again.
     pub(super) credentials: Option<Box<Credentials>>,
+    /// Whether its messages have to be looked at one by one, if that is known.
+    pub(super) guard: Option<Box<Guard>>,
     pub(super) session_expiry_secs: u32,
     pub(super) assigned_id: bool,
     /// How and when it connected last.

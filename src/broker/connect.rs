@@ -60,11 +60,17 @@ impl Broker {
         if let Some(identity) = identity {
             outbox.own(identity.clone());
         }
+        outbox.access.set_identity(identity.cloned(), true);
+        self.admit_will(&connect, &outbox)?;
         let found = self.claim(&client_id, &outbox).await?;
         let now = self.clock.now();
         let options = self.link_options(&connect);
         let mut entry = match found {
-            Some(absent) if !connect.clean_start && !absent.is_over(now) => self.resume(absent, options, now)?,
+            Some(absent) if !connect.clean_start && !absent.is_over(now) => {
+                // Before routes are made for it: its groups and claims may be others than before.
+                absent.client.outbox.access.set_identity(identity.cloned(), true);
+                self.resume(absent, options, now)?
+            }
             found => self.begin(found, &client_id, &outbox, options, now),
         };
         entry.client.assigned_id = assigned_id;
@@ -76,6 +82,10 @@ impl Broker {
         // A session that was nobody's is the newcomer's from now on.
         if let Some(identity) = identity {
             entry.client.outbox.own(identity.clone());
+        }
+        entry.client.guard = None;
+        if arrival.gate.unrestricted {
+            entry.client.outbox.access.lift();
         }
         if let Err(refused) = self.enter(&mut entry, &connect).await {
             self.sessions.release(&client_id);
@@ -135,7 +145,7 @@ impl Broker {
         {
             let saved = client.saved_will();
             let mut turn = std::mem::take(&mut client.turn);
-            self.publish_will(&will, saved, now, &mut turn);
+            self.publish_will(&will, &client.outbox, saved, now, &mut turn);
             client.turn = turn;
         }
         // Otherwise the new connection comes before the will's delay is over: no will [MQTT-3.1.3-9].
@@ -219,6 +229,13 @@ impl Broker {
         // What was kept before is still there: the client may read on.
         tracing::error!(client = client.client_id(), why, "CONNECT could not be noted on disk");
         Ok(())
+    }
+
+    /// Whether the client may publish its will.
+    fn admit_will(&self, connect: &Connect, outbox: &Outbox) -> Result<(), Refused> {
+        let Some(will) = &connect.will else { return Ok(()) };
+        let checked = self.check_will(outbox, &will.topic, &will.properties);
+        checked.map_err(|refusal| Refused::new(refusal.reason, RefusalReason::Will, refusal.why))
     }
 
     fn admit(
@@ -462,7 +479,7 @@ impl Broker {
     pub(super) fn end_session(&self, mut client: Client, will: Option<Will>, now: Timestamp, turn: &mut Turn) {
         if let Some(will) = will {
             let saved = client.saved_will();
-            self.publish_will(&will, saved, now, turn);
+            self.publish_will(&will, &client.outbox, saved, now, turn);
         }
         if let Some(id) = client.durable_id() {
             let subscriptions = client.subscriptions.values();
@@ -524,6 +541,7 @@ pub(super) fn new_client(session: Session, outbox: Arc<Outbox>) -> Client {
         next_ack: 0,
         next_key: 0,
         identity: None,
+        guard: None,
         credentials: None,
         will: None,
         session_expiry_secs: 0,

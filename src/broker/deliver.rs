@@ -1,7 +1,9 @@
 //! From a client's mailbox and cursors to its output.
 
+use super::access::{LIVE, REPLAY};
 use super::client::{Client, GroupMembership};
-use super::outbox::{Item, Reply};
+use super::group::May;
+use super::outbox::{Item, Outbox, Reply};
 use super::replay::{Passed, PumpContext, Pumped, ReplaySubscription};
 use super::select::count;
 use super::{Broker, OUTPUT_LIMIT};
@@ -162,7 +164,9 @@ impl Broker {
 
     /// What a reader of this client works with.
     fn context<'a>(&'a self, client: &'a mut Client, now: Timestamp) -> PumpContext<'a> {
+        let guard = self.guard(client);
         PumpContext {
+            guard,
             session: &mut client.session,
             outbox: &client.outbox,
             reader: &self.reader,
@@ -203,7 +207,13 @@ impl Broker {
             _ => usize::from(client.session.send_quota()),
         };
         let subscriber = client.outbox.subscriber;
-        let mut work = group.pump(subscriber, credit, &self.reader, &self.cursors, now)?;
+        let actions = if group.is_share() { LIVE } else { REPLAY };
+        let may = |outbox: &Outbox, topic: &str| self.access.may(outbox, actions, topic);
+        let may: May<'_> = if self.access.is_on() { Some(&may) } else { None };
+        let mut work = group.pump(subscriber, credit, &self.reader, &self.cursors, now, may)?;
+        if work.denied > 0 {
+            self.count_undelivered(work.denied);
+        }
         for outbox in &work.wake {
             client.turn.push(outbox, Item::Wake);
         }

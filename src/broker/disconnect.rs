@@ -74,7 +74,7 @@ impl Broker {
             };
             if let Some(will) = at_once {
                 let saved = client.saved_will();
-                self.publish_will(&will, saved, now, &mut turn);
+                self.publish_will(&will, &outbox, saved, now, &mut turn);
             }
             // Before another connection can have the session: its commands come later.
             self.flush(&mut turn);

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use super::Broker;
+use super::access::{self, REPLAY};
 use super::client::{Client, GroupMembership};
 use super::cursors::{CursorKey, Saved};
 use super::group::Group;
@@ -281,8 +282,11 @@ impl Broker {
         })
     }
 
-    /// Whether a record passes the selector that is asked for.
+    /// Whether the client may have a record, and it passes the selector that is asked for.
     fn selects(&self, request: &Request, event: &Event) -> bool {
+        if !access::may(request.guard.as_deref(), REPLAY, event.message.topic()) {
+            return false;
+        }
         let selector = request.selector.as_ref();
         selector.is_none_or(|selector| passes(selector, &Subject::record(event), &self.metrics))
     }

@@ -64,6 +64,9 @@ pub struct Assigned {
     pub redelivered: bool,
 }
 
+/// Whether a session may have messages of a topic, where that has to be asked.
+pub type May<'a> = Option<&'a dyn Fn(&Outbox, &str) -> bool>;
+
 /// What a pump gives to the member that asked.
 #[derive(Default)]
 pub struct Work {
@@ -73,6 +76,8 @@ pub struct Work {
     pub wake: Vec<Arc<Outbox>>,
     /// Events left out because they expired.
     pub expired: u64,
+    /// Messages that no member may have.
+    pub denied: u64,
     /// Messages that the selector looked at.
     pub evaluated: u64,
     /// Those of them that it let pass.
@@ -242,12 +247,13 @@ impl Group {
         reader: &LogReader,
         table: &CursorTable,
         now: Timestamp,
+        may: May<'_>,
     ) -> Result<Work, LogError> {
         let mut work = Work::default();
         let first = {
             let mut state = self.lock();
             state.offer(member, credit);
-            let moved = state.hand_out(member, reader, now, &mut work)?;
+            let moved = state.hand_out(member, reader, now, may, &mut work)?;
             if let Some(slot) = state.slot(member) {
                 work.assigned = std::mem::take(&mut slot.assigned);
             }
@@ -399,6 +405,7 @@ impl State {
         asking: SubscriberId,
         reader: &LogReader,
         now: Timestamp,
+        may: May<'_>,
         work: &mut Work,
     ) -> Result<bool, LogError> {
         let (mut moved, mut batches) = (false, 0);
@@ -426,7 +433,15 @@ impl State {
                 moved = true;
                 continue;
             };
-            match self.hand_out_one(item, redelivery.is_some(), asking, now, work) {
+            let readers = match self.readers(&item, may) {
+                Some(readers) if readers.is_empty() => {
+                    self.deny(&item, redelivery.is_some(), work);
+                    moved = true;
+                    continue;
+                }
+                readers => readers,
+            };
+            match self.hand_out_one(item, redelivery.is_some(), readers.as_deref(), asking, now, work) {
                 true => moved = true,
                 false => break,
             }
@@ -478,11 +493,42 @@ impl State {
         skipped
     }
 
+    /// The members that may have a message; `None`: nobody need be asked.
+    fn readers(&self, item: &LaneItem, may: May<'_>) -> Option<Vec<MemberId>> {
+        let may = may?;
+        let topic = item.message.topic();
+        let readers = self.members.iter().filter(|slot| may(&slot.outbox, topic));
+        Some(readers.map(|slot| slot.id).collect())
+    }
+
+    /// Gives up what no member may have.
+    fn deny(&mut self, item: &LaneItem, redelivery: bool, work: &mut Work) {
+        let position = item.stored.map(|stored| stored.position);
+        if !redelivery {
+            self.buffer.pop_front();
+        }
+        match position {
+            Some(position) if redelivery => {
+                self.in_flight.remove(&position);
+                self.logic.skip(position);
+                work.denied += 1;
+            }
+            Some(position) if position > self.read_to => {
+                self.read_to = position;
+                self.logic.skip_to(position);
+                work.denied += 1;
+            }
+            Some(_) => {}
+            None => work.denied += 1,
+        }
+    }
+
     /// Gives one event to a member; `false` if it has to wait.
     fn hand_out_one(
         &mut self,
         item: LaneItem,
         redelivery: bool,
+        readers: Option<&[MemberId]>,
         asking: SubscriberId,
         now: Timestamp,
         work: &mut Work,
@@ -493,7 +539,13 @@ impl State {
             return true;
         }
         let topic_hash = hash_topic(item.message.topic_bytes());
-        let Some(member) = self.logic.choose(topic_hash, fastrand::u64(..)) else {
+        let Some(member) = (match readers {
+            None => self.logic.choose(topic_hash, fastrand::u64(..)),
+            Some(readers) => {
+                let may = |member| readers.contains(&member);
+                self.logic.choose_of(topic_hash, fastrand::u64(..), may)
+            }
+        }) else {
             return false;
         };
         if !redelivery {

@@ -9,6 +9,7 @@ use super::group::Group;
 use super::outbox::Outbox;
 use super::route::Target;
 use crate::log::{ChannelKind, Holds};
+use crate::router::Admission;
 use crate::types::{ChannelId, Position, QoS};
 
 /// Asks the router who waits for a topic. Remembers of each channel whom it waits for: while that one stands still, there
@@ -63,6 +64,9 @@ impl DurableHolds {
                 (Target::Group(group), _) if group.is_share() => (group.floor(), Reader::Group(Arc::downgrade(group))),
                 _ => return,
             };
+            if broker.access.admit(target, topic) == Admission::No {
+                return;
+            }
             if slowest.as_ref().is_none_or(|(_, lowest)| floor < *lowest) {
                 slowest = Some((reader, floor));
             }

@@ -28,7 +28,7 @@ impl Broker {
         let outbox = match due {
             Due::Will(mut absent, will) => {
                 let outbox = absent.client.outbox.clone();
-                self.publish_will(&will, absent.client.saved_will(), now, turn);
+                self.publish_will(&will, &outbox, absent.client.saved_will(), now, turn);
                 self.flush(turn);
                 self.sessions.park(absent.client, absent.expires, None);
                 outbox

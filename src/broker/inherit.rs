@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Broker;
+use super::access::LIVE;
 use super::client::Client;
 use super::outbox::Item;
 use super::queue::Queued;
@@ -46,6 +47,7 @@ impl Broker {
                 group.with_chosen(
                     || hash_topic(message.topic_bytes()),
                     || fastrand::u64(..),
+                    |member| self.access.may(&member.outbox, LIVE, message.topic()),
                     |member| (member.outbox.clone(), member.delivery(&message)),
                 )
             });

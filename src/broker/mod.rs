@@ -1,6 +1,7 @@
 //! The only place that knows sessions, router and log: publish, subscribe, deliver, expire. Knows no socket.
 
 mod absent;
+mod access;
 mod ack;
 mod addresses;
 mod arrival;
@@ -59,6 +60,7 @@ mod will;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
+use access::AccessControl;
 pub use addresses::{AddressLimits, Addresses, Counted, TooMany};
 pub use arrival::{Arrival, Gate, Peer};
 pub use authenticate::{Authenticated, Introduced, Introduction};
@@ -104,6 +106,7 @@ pub struct Broker {
     /// Who may come in by enhanced authentication; `None`: it is not offered.
     users: RwLock<Option<Arc<Users>>>,
     rules: ArcSwap<StoreRules>,
+    access: AccessControl,
     router: Router<Target>,
     retained: Retained,
     sys: Mutex<Sys>,
@@ -186,6 +189,7 @@ impl Broker {
             metrics,
             users: RwLock::default(),
             rules: ArcSwap::new(rules),
+            access: AccessControl::default(),
             router: Router::default(),
             retained: Retained::new(retained_limits),
             sys: Mutex::default(),

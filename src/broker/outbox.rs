@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use ahash::AHashMap;
 use tokio::sync::{Notify, oneshot};
 
+use super::access::Held;
 use super::lane::{Lane, LaneItem, Tail};
 use super::manage::{ClientDetails, CursorReset};
 use super::queue::{Queue, Queued};
@@ -29,6 +30,8 @@ pub struct Outbox {
     pub durable: bool,
     /// Whose the session is, if somebody has authenticated for it.
     owner: OnceLock<Identity>,
+    /// What it may do.
+    pub(super) access: Held,
     limits: OutboxLimits,
     connected: AtomicBool,
     /// Whether its client speaks MQTT 5.
@@ -144,6 +147,7 @@ impl Outbox {
             subscriber,
             durable,
             owner: OnceLock::new(),
+            access: Held::default(),
             limits,
             connected: AtomicBool::new(true),
             is_v5: AtomicBool::new(true),

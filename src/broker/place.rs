@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
+use super::access::{LIVE, may};
 use super::client::Client;
 use super::outbox::{Item, Outbox, Reply};
 use super::plain::{PlainReader, Wanted};
@@ -47,6 +48,7 @@ impl Broker {
 
     /// Sends what was read; `false` if the client or the output takes no more now.
     fn drain_place(&self, client: &mut Client, now: Timestamp) -> bool {
+        let guard = self.guard(client);
         let Some(durable) = &mut client.durable else {
             return true;
         };
@@ -55,6 +57,11 @@ impl Broker {
             if !room || !client.session.can_send(delivery.qos) {
                 durable.buffer.push_front((position, delivery));
                 return false;
+            }
+            if !may(guard.as_deref(), LIVE, delivery.message.topic()) {
+                self.count_undelivered(1);
+                durable.place.skip_to(position);
+                continue;
             }
             let (qos, bytes) = (delivery.qos, delivery.message.payload().len());
             match client.session.send(delivery, now) {

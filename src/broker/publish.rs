@@ -3,24 +3,26 @@
 use std::sync::Arc;
 
 use super::client::Client;
+use super::outbox::Outbox;
 use super::route::{Kept, Route, Routed};
 use super::rules::Keep as Rule;
 use super::select::Passes;
 use super::turn::Turn;
 use super::will::Will;
 use super::{Broker, LogTag};
+use crate::acl::Action;
 use crate::codec;
 use crate::log::{ChannelKind, Command, Keep, Publish, Stored};
-use crate::metrics::DropReason;
+use crate::metrics::{DropReason, Unauthorized};
 use crate::session::{Fault, Incoming, PublishOutcome, PublishToken};
 use crate::topic::check_topic_name;
-use crate::types::{Message, MessageParts, QoS, ReasonCode, SessionId, Timestamp};
+use crate::types::{Message, MessageParts, QoS, ReasonCode, SessionId, Timestamp, Version};
 
 /// A PUBLISH that is refused.
 pub(super) struct Refusal {
-    reason: ReasonCode,
+    pub reason: ReasonCode,
     drop: DropReason,
-    pub(super) why: &'static str,
+    pub why: &'static str,
 }
 
 impl Broker {
@@ -37,18 +39,36 @@ impl Broker {
 
     fn refuse(&self, client: &mut Client, incoming: &Incoming<'_>, refusal: &Refusal) -> Result<(), Fault> {
         self.metrics.dropped.of(refusal.drop).increment(1);
-        let outcome = PublishOutcome::refused(refusal.reason, refusal.why);
+        let outcome = match (refusal.reason, client.version()) {
+            // It cannot be told, and would send it again and again if it got no answer.
+            (ReasonCode::NotAuthorized, Version::V3) => PublishOutcome::accepted(),
+            _ => PublishOutcome::refused(refusal.reason, refusal.why),
+        };
         self.settle(client, incoming.token, outcome)
     }
 
     /// Publishes the will of a client that is gone; `saved` names the session that has it on disk.
-    pub(super) fn publish_will(&self, will: &Will, saved: Option<SessionId>, now: Timestamp, turn: &mut Turn) {
-        let Ok((topic, asked_by_topic)) = published_topic(will.topic()) else {
-            self.metrics.dropped.of(DropReason::InvalidTopic).increment(1);
-            if let Some(id) = saved {
-                turn.submit(Command::DeleteWill(id), LogTag::None);
+    pub(super) fn publish_will(
+        &self,
+        will: &Will,
+        owner: &Outbox,
+        saved: Option<SessionId>,
+        now: Timestamp,
+        turn: &mut Turn,
+    ) {
+        // The rules may be others than when CONNECT came.
+        let accepted = self
+            .check_will(owner, will.topic(), will.properties())
+            .and_then(|()| published_topic(will.topic()));
+        let (topic, asked_by_topic) = match accepted {
+            Ok(accepted) => accepted,
+            Err(refusal) => {
+                self.metrics.dropped.of(refusal.drop).increment(1);
+                if let Some(id) = saved {
+                    turn.submit(Command::DeleteWill(id), LogTag::None);
+                }
+                return;
             }
-            return;
         };
         self.metrics.wills_published.increment(1);
         let message = will.message(topic, now);
@@ -87,6 +107,36 @@ impl Broker {
         has_room
     }
 
+    /// Whether a session may publish this will, which is asked when CONNECT comes and when it is sent.
+    pub(super) fn check_will(&self, owner: &Outbox, topic: &str, properties: &[u8]) -> Result<(), Refusal> {
+        if !self.access.is_on() {
+            return Ok(());
+        }
+        let Ok((topic, asked)) = published_topic(topic) else {
+            // It is dropped when it is sent.
+            return Ok(());
+        };
+        let asked = asked | codec::user_properties(properties).any(|property| property == ("store", "true"));
+        self.check_publish(owner, topic, asked).map_err(|action| {
+            self.count_unauthorized(Unauthorized::Will);
+            not_authorized(action)
+        })
+    }
+
+    /// Whether a session may publish to a topic, and have it stored where no rule does that anyway.
+    fn authorize(&self, publisher: &Outbox, topic: &str, asked: bool) -> Result<(), Refusal> {
+        if !self.access.is_on() {
+            return Ok(());
+        }
+        self.check_publish(publisher, topic, asked).map_err(|action| {
+            self.count_unauthorized(match action {
+                Action::Store => Unauthorized::Store,
+                _ => Unauthorized::Publish,
+            });
+            not_authorized(action)
+        })
+    }
+
     fn accept(
         &self,
         client: &Client,
@@ -101,6 +151,7 @@ impl Broker {
             why,
         })?;
         let asked = asked_by_topic | asked_by_property(publish)?;
+        self.authorize(&client.outbox, topic, asked)?;
         let rule = self.rules.load().decide(topic, asked);
         if rule == Rule::Forbidden {
             return Err(Refusal {
@@ -205,6 +256,17 @@ impl Broker {
             Some(token) => client.session.handle_outcome(token, outcome),
             None => Ok(()),
         }
+    }
+}
+
+fn not_authorized(action: Action) -> Refusal {
+    Refusal {
+        reason: ReasonCode::NotAuthorized,
+        drop: DropReason::Unauthorized,
+        why: match action {
+            Action::Store => "storing what is published to this topic is not allowed",
+            _ => "publishing to this topic is not allowed",
+        },
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::access::{self, LIVE, REPLAY};
 use super::cursors::{CursorHolder, CursorKey, CursorTable, Saved};
 use super::lane::LaneItem;
 use super::outbox::Outbox;
@@ -12,9 +13,10 @@ use super::subscription::SubscriptionOptions;
 use super::tally::Tally;
 use super::unwritten::Unwritten;
 use super::{BATCH_BYTES, BATCH_RECORDS, BATCHES_PER_TURN};
+use crate::acl::Rights;
 use crate::cursor::AckFloor;
 use crate::log::{Event, LogError, LogReader, Origin, Scan, Stored, TopicMatch};
-use crate::metrics::{DeliveryKind, DropReason as Reason, Metrics};
+use crate::metrics::{DeliveryKind, DropReason as Reason, Metrics, Unauthorized};
 use crate::selector::Selector;
 use crate::session::{DropReason, EventPlace, Sent, Session, Source, SubscriptionKey};
 use crate::topic::TopicFilter;
@@ -187,6 +189,8 @@ pub struct PumpContext<'a> {
     pub handed_out: Position,
     /// The output is full at this many bytes.
     pub output_limit: usize,
+    /// What each message has to be looked at with, if the client may not have all that it subscribes to.
+    pub guard: Option<Arc<Rights>>,
 }
 
 /// What became of a message for a reader.
@@ -201,6 +205,17 @@ pub(super) enum Passed {
 }
 
 impl PumpContext<'_> {
+    /// Whether the client may have a message; one that it may not is counted.
+    fn may(&self, item: &LaneItem, kind: DeliveryKind) -> bool {
+        let actions = if kind == DeliveryKind::Live { LIVE } else { REPLAY };
+        let may = access::may(self.guard.as_deref(), actions, item.message.topic());
+        if !may {
+            self.metrics.dropped.of(Reason::Unauthorized).increment(1);
+            self.metrics.unauthorized.of(Unauthorized::Delivery).increment(1);
+        }
+        may
+    }
+
     /// Sends what a reader has for the client, as an event of a replay or as if it came live.
     pub(super) fn send(
         &mut self,
@@ -210,6 +225,9 @@ impl PumpContext<'_> {
         kind: DeliveryKind,
         redelivered: bool,
     ) -> Passed {
+        if !self.may(item, kind) {
+            return Passed::Dropped;
+        }
         let mut delivery = options.delivery(&item.message, source);
         if kind == DeliveryKind::Live {
             delivery.retain = options.retain_as_published && item.message.retain();
@@ -347,7 +365,8 @@ impl ReplaySubscription {
 
     /// All that was handed out to this subscription is sent: what was handed out to others was skipped.
     fn pass_skipped(&mut self, context: &PumpContext<'_>) {
-        if self.selector.is_some() && context.handed_out > self.cursor.read_to() {
+        let may_skip = self.selector.is_some() || context.guard.is_some();
+        if may_skip && context.handed_out > self.cursor.read_to() {
             self.cursor
                 .change(context.table, |acks| acks.skip_to(context.handed_out));
         }
@@ -374,7 +393,9 @@ impl ReplaySubscription {
                 .is_none_or(|Stored { position, .. }| position > acks.read_to() || acks.is_released(position));
             let own = self.options.no_local && item.message.publisher() == Some(context.session.client_id());
             let redelivered = item.stored.is_some_and(|stored| stored.position <= self.redelivered_to);
-            let skipped = own || wanted && !is_selected(item, self.selector.as_deref(), redelivered, context.metrics);
+            let denied = wanted && !own && !context.may(item, DeliveryKind::Replay);
+            let skipped =
+                own || denied || wanted && !is_selected(item, self.selector.as_deref(), redelivered, context.metrics);
             if wanted && !skipped {
                 if !context.session.can_send(self.options.qos.min(item.message.qos())) {
                     return false;

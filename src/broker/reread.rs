@@ -15,7 +15,7 @@ impl ReplaySubscription {
     pub(super) fn way(&self, context: &mut PumpContext<'_>) -> Way {
         let window = context.session.options().client_receive_maximum;
         let few = self.options.qos > QoS::AtMostOnce && window < LEAST_WINDOW;
-        if few || self.selector.is_some() || !context.session.can_reread(self.options.qos) {
+        if few || self.selector.is_some() || context.guard.is_some() || !context.session.can_reread(self.options.qos) {
             return Way::Buffer;
         }
         let session = &mut *context.session;

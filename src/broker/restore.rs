@@ -69,7 +69,9 @@ impl Broker {
         let outbox = Outbox::new(client_id.clone(), subscriber, self.outbox_limits(), true);
         outbox.set_connected(false);
         if let Some(owner) = &record.owner {
-            outbox.own(Identity::from(owner.as_str()));
+            let owner = Identity::from(owner.as_str());
+            outbox.access.set_identity(Some(owner.clone()), false);
+            outbox.own(owner);
         }
         let floor = self.reader.watermark();
         let place = found.place.unwrap_or_else(|| PlaceRecord {
@@ -297,6 +299,7 @@ fn request_again(path: &SubscriptionPath, subscription: &Subscription) -> Reques
         reset_cursor: false,
         options: subscription.options,
         selector: subscription.selector.clone(),
+        guard: None,
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use smallvec::SmallVec;
 
 use super::Broker;
+use super::access::LIVE;
 use super::group::Group;
 use super::lane::LaneItem;
 use super::live_target::{Granted, LiveTarget};
@@ -16,7 +17,7 @@ use super::turn::Turn;
 use crate::cursor::Candidate;
 use crate::log::{ChannelKind, Stored};
 use crate::metrics::Metrics;
-use crate::router::{Prepared, RouteCache, ShareGroup, SubscriberId, hash_topic};
+use crate::router::{Admission, Prepared, RouteCache, ShareGroup, SubscriberId, hash_topic};
 use crate::selector::{Selector, SelectorSet, SetBuilder};
 use crate::session::{Delivery, Source, SubscriptionKey};
 use crate::types::{HasEmpty, Message, QoS, Rare};
@@ -136,6 +137,8 @@ pub struct Route {
     may_hold: bool,
     /// Whether any target has a selector.
     selects: bool,
+    /// Whether members of groups have to be asked if they may read the topic.
+    asks: bool,
     /// Whether more waits for such a session than may, so that publishers are refused.
     full: bool,
     /// Whether somebody who is away wants the topic.
@@ -154,6 +157,8 @@ struct Others {
     shares: Vec<(Arc<ShareGroup<Member>>, SelectorIndex)>,
     replays: Vec<(Arc<Outbox>, SubscriptionKey, SelectorIndex)>,
     groups: Vec<(Arc<Group>, SelectorIndex)>,
+    /// Whose replay subscriptions match and may not have the topic: their cursors pass it.
+    denied: Vec<Arc<Outbox>>,
     /// What there is only if a target has a selector.
     selection: Option<Box<Selection>>,
 }
@@ -191,7 +196,16 @@ struct Selection {
 }
 
 impl Prepared<Target> for Route {
-    fn add(&mut self, target: &Target) {
+    fn add(&mut self, target: &Target, admission: Admission) {
+        if admission == Admission::No {
+            if let Target::Replay(outbox, ..) = target
+                && outbox.is_connected()
+            {
+                self.others.denied.push(outbox.clone());
+            }
+            return;
+        }
+        self.asks |= admission == Admission::Ask;
         match target {
             Target::Live(outbox, options) => self.add_live(outbox, *options, ANY),
             Target::Selected(outbox, selected) => {
@@ -310,7 +324,7 @@ impl Route {
         match (self.others.shares.len(), self.live.len()) {
             (0, 0..=FEW) => Pass::Each,
             (0, _) if !self.others.kinds.is_empty() => Pass::Shared,
-            (1, 0) => Pass::Member,
+            (1, 0) if !self.asks => Pass::Member,
             _ => Pass::Not,
         }
     }
@@ -346,7 +360,7 @@ impl Route {
     #[inline]
     pub(super) fn with_member<R>(&self, topic: &str, work: impl FnOnce(&Member) -> R) -> Option<R> {
         let (group, _) = self.others.shares.first()?;
-        group.with_chosen(|| hash_topic(topic.as_bytes()), || fastrand::u64(..), work)
+        group.with_chosen(|| hash_topic(topic.as_bytes()), || fastrand::u64(..), |_| true, work)
     }
 
     /// Whether the one group wants a message that passes these selectors.
@@ -429,15 +443,24 @@ impl Broker {
             }
         }
         let wanted = |selector: SelectorIndex| passes.is_none_or(|passes| passes.of(selector));
+        let may = |member: &Member| !route.asks || self.access.may(&member.outbox, LIVE, message.topic());
         for (group, _) in route.others.shares.iter().filter(|(_, selector)| wanted(*selector)) {
             let (topic_hash, random) = (hash_topic(message.topic_bytes()), fastrand::u64(..));
             let chosen = match kept {
-                Some(kept) => group.choose_kept(kept.place.position, topic_hash, random),
-                None => group.choose(topic_hash, random),
+                Some(kept) => group.choose_kept(kept.place.position, topic_hash, random, may),
+                None => group.choose(topic_hash, random, may),
             };
+            if chosen.is_none() && route.asks && group.members().iter().all(|member| !may(member)) {
+                self.count_undelivered(1);
+            }
             if let Some(member) = chosen {
                 let delivery = member.delivery(message);
                 turn.push(&member.outbox, Item::Live(delivery));
+            }
+        }
+        if let Some(stored) = stored {
+            for outbox in &route.others.denied {
+                self.skipped.note_session(outbox, stored.position);
             }
         }
         for (outbox, key, selector) in &route.others.replays {
@@ -515,15 +538,16 @@ impl Broker {
 
     /// Who wants messages of a topic.
     pub(super) fn route_of(&self, topic: &str) -> Arc<Route> {
-        self.with_routes(|cache| cache.route(&self.router, topic))
+        self.with_routes(|cache| cache.route(&self.router, topic, |target, topic| self.access.admit(target, topic)))
     }
 
     /// Who wants a message; `kept` is its place in the log, if it has one.
     pub(super) fn look_up(&self, message: &Message, kept: Option<Kept>) -> Arc<Route> {
+        let admit = |target: &Target, topic: &str| self.access.admit(target, topic);
         self.with_routes(|cache| match kept {
             // The channel's number spares a look at a topic that is cold here.
-            Some(kept) => cache.route_numbered(&self.router, kept.place.channel.0, || message.topic()),
-            None => cache.route(&self.router, message.topic()),
+            Some(kept) => cache.route_numbered(&self.router, kept.place.channel.0, || message.topic(), admit),
+            None => cache.route(&self.router, message.topic(), admit),
         })
     }
 

@@ -134,6 +134,7 @@ impl Broker {
             reset_cursor: false,
             options: subscription.options,
             selector: subscription.selector.clone(),
+            guard: None,
         };
         let joined = self.join_share(client, &request, name, subscription.key, self.clock.now());
         match joined {

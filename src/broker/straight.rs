@@ -13,6 +13,7 @@ use super::publish::asked_by_property;
 use super::route::{Pass, Route};
 use super::rules::Keep;
 use super::select::{Passes, Subject};
+use crate::acl::Action;
 use crate::codec::{Publish, RunBuilder};
 use crate::router::SubscriberId;
 use crate::types::{QoS, ReasonCode, Version};
@@ -224,8 +225,11 @@ impl Broker {
         if publish.has_user_properties && !matches!(asked_by_property(publish), Ok(false)) {
             return false;
         }
+        let outbox = &client.outbox;
         let look_up = || {
             let passes = self.rules.load().decide(publish.topic, false) == Keep::No && self.topic_fits(publish.topic);
+            // A refusal goes the other way. What changes the rules makes the router's generation another.
+            let passes = passes && self.access.may(outbox, &[Action::Publish], publish.topic);
             passes.then(|| self.route_of(publish.topic))
         };
         let (from, version) = (client.outbox.subscriber, client.version());

@@ -4,10 +4,12 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::Broker;
+use super::access::{self, LIVE};
 use super::ack::AwaitedAck;
 use super::client::Client;
 use super::select::{Subject, passes};
 use super::subscription::{SubscriptionOptions, SubscriptionPath};
+use crate::acl::Rights;
 use crate::codec::{RetainHandling, Subscribe, SubscribeFilter};
 use crate::cursor::{ReplayOptions, Start};
 use crate::log::Command;
@@ -51,6 +53,8 @@ pub(super) struct Request {
     pub reset_cursor: bool,
     pub options: SubscriptionOptions,
     pub selector: Option<Arc<Selector>>,
+    /// What each message has to be looked at with, if only a part of them is allowed.
+    pub guard: Option<Arc<Rights>>,
 }
 
 impl Broker {
@@ -81,7 +85,8 @@ impl Broker {
         ack: &mut AwaitedAck,
         now: Timestamp,
     ) {
-        let granted = self.parse_request(filter, id, replay).and_then(|request| {
+        let granted = self.parse_request(filter, id, replay).and_then(|mut request| {
+            request.guard = self.check_subscription(client, &request)?;
             let before = client.subscriptions.get(&request.path).cloned();
             let granted = self.grant(client, &request, now)?;
             let changed = client.subscriptions.get(&request.path) != before.as_ref();
@@ -95,6 +100,8 @@ impl Broker {
             Ok((request, granted, changed)) => {
                 self.collect_retained(client, &request, filter.retain_handling, granted.is_new, ack, now);
                 if let Some((resumed, pending)) = granted.replay {
+                    // How many wait that it may not have is none of its business.
+                    let pending = pending.filter(|_| request.guard.is_none());
                     let start = if resumed { "resumed" } else { "fresh" };
                     ack.packet.user_properties.push(("es-start".into(), start.into()));
                     let pending = pending.map(|pending| ("es-pending".into(), pending.to_string()));
@@ -146,6 +153,7 @@ impl Broker {
             reset_cursor: replay.reset_cursor,
             options,
             selector,
+            guard: None,
         })
     }
 
@@ -177,7 +185,10 @@ impl Broker {
             // [MQTT-3.8.3-3]
             let own = request.options.no_local && message.publisher() == Some(client_id);
             let skips = |selector| !passes(selector, &Subject::new(&message, false), &self.metrics);
-            if own || request.selector.as_deref().is_some_and(skips) {
+            if own || !access::may(request.guard.as_deref(), LIVE, message.topic()) {
+                continue;
+            }
+            if request.selector.as_deref().is_some_and(skips) {
                 continue;
             }
             let mut delivery = request.options.delivery(&message, Source::Retained);

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::access::{LIVE, may};
 use super::client::Client;
 use super::queue::Queued;
 use super::replay::metric_reason;
 use super::{Broker, OUTPUT_LIMIT};
+use crate::acl::Rights;
 use crate::codec::{self, DecodeLimits, Packet, Run};
 use crate::metrics::DeliveryKind;
 use crate::session::{Delivery, Sent, Source};
@@ -14,6 +16,8 @@ use crate::types::{Message, MessageParts, QoS, Timestamp};
 impl Broker {
     /// Sends what was handed out to the client and waits for it.
     pub(super) fn pump_waiting(&self, client: &mut Client, now: Timestamp) {
+        let guard = self.guard(client);
+        let guard = guard.as_deref();
         while client.session.output().len() < OUTPUT_LIMIT {
             let from_blocked = client
                 .blocked
@@ -39,9 +43,11 @@ impl Broker {
                 continue;
             }
             let unsent = match queued {
-                Queued::One(delivery) => self.pump_one(client, delivery, now),
-                Queued::Run(run) if client.session.takes_runs(run.version()) => self.pump_run(client, run),
-                Queued::Run(run) => self.pump_apart(client, run, from_blocked, now),
+                Queued::One(delivery) => self.pump_one(client, delivery, guard, now),
+                Queued::Run(run) if guard.is_none() && client.session.takes_runs(run.version()) => {
+                    self.pump_run(client, run)
+                }
+                Queued::Run(run) => self.pump_apart(client, run, from_blocked, guard, now),
             };
             if let Some(unsent) = unsent {
                 client.blocked.push_front(unsent);
@@ -51,13 +57,24 @@ impl Broker {
     }
 
     /// Sends one message; gives it back if the client takes no more.
-    fn pump_one(&self, client: &mut Client, delivery: Delivery, now: Timestamp) -> Option<Queued> {
+    fn pump_one(
+        &self,
+        client: &mut Client,
+        delivery: Delivery,
+        guard: Option<&Rights>,
+        now: Timestamp,
+    ) -> Option<Queued> {
         let position = match delivery.source {
             Source::Session(position) => Some(position),
             _ => None,
         };
         if position.is_some_and(|position| client.has_read(position)) {
             // The reader came upon it before it was queued, or will.
+            return None;
+        }
+        if !may(guard, LIVE, delivery.message.topic()) {
+            self.count_undelivered(1);
+            client.passed(position, false);
             return None;
         }
         let kind = if delivery.source == Source::Retained {
@@ -91,12 +108,19 @@ impl Broker {
     }
 
     /// Sends the first message of a run by itself, as the client wants it: with an alias, or only if it is not too large.
-    fn pump_apart(&self, client: &mut Client, mut run: Run, from_blocked: bool, now: Timestamp) -> Option<Queued> {
+    fn pump_apart(
+        &self,
+        client: &mut Client,
+        mut run: Run,
+        from_blocked: bool,
+        guard: Option<&Rights>,
+        now: Timestamp,
+    ) -> Option<Queued> {
         let delivery = take_first(&mut run, now)?;
         if run.packets() > 0 {
             client.queue(from_blocked).push_front(Queued::Run(run));
         }
-        self.pump_one(client, delivery, now)
+        self.pump_one(client, delivery, guard, now)
     }
 }
 

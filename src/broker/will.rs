@@ -64,6 +64,11 @@ impl Will {
         self.delay
     }
 
+    /// Its properties, encoded.
+    pub fn properties(&self) -> &[u8] {
+        &self.properties
+    }
+
     /// Where it asked to be published.
     pub fn topic(&self) -> &str {
         &self.topic

@@ -1,5 +1,6 @@
 //! The command line: flags into a configuration, a configuration into a summary, and what is done without a broker.
 
+mod acl;
 mod backup;
 mod inspect;
 mod log;
@@ -13,13 +14,16 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use metrics::Gauge;
 
+use crate::acl::AclError;
 use crate::auth::{UsersFileError, load_users};
 use crate::config::{
     Address, Config, ConfigErrors, Durability, Listener, Retention, Store, Transport, check_filter, show_duration,
     show_size,
 };
 use crate::net::{Certificates, TlsFileError};
+use crate::server::load_acl;
 
+pub use acl::{AclCommand, AclCommandError, acl};
 pub use backup::{BackupArgs, BackupError, backup};
 pub use inspect::{InspectArgs, inspect};
 pub use log::start_log;
@@ -41,6 +45,8 @@ pub enum Invocation {
     Passwd(PasswdArgs),
     /// Try a selector.
     Selector(SelectorArgs),
+    /// Ask access rules.
+    Acl(AclCommand),
 }
 
 /// Where the configuration comes from, and the options that the command line sets.
@@ -103,6 +109,14 @@ pub fn check_users(config: &Config) -> Result<(), UsersFileError> {
         .users_file
         .as_deref()
         .map_or(Ok(()), |path| load_users(path).map(drop))
+}
+
+/// Whether the file of access rules, if there is one, can be used.
+///
+/// # Errors
+/// What is wrong with it, line by line.
+pub fn check_acl(config: &Config) -> Result<(), AclError> {
+    load_acl(&config.auth).map(drop)
 }
 
 /// Whether the certificates of every listener with TLS can be used.
@@ -182,6 +196,9 @@ enum Command {
     /// A subscriber with this selector gets the message only if it is true. The message has the given properties and
     /// payload, and counts as not stored.
     Selector(SelectorArgs),
+    /// Say who may do what, by a file of access rules (auth.acl_file)
+    #[command(subcommand)]
+    Acl(AclCommand),
 }
 
 impl From<Cli> for Invocation {
@@ -193,6 +210,7 @@ impl From<Cli> for Invocation {
             Some(Command::Inspect(args)) => Self::Inspect(args),
             Some(Command::Passwd(args)) => Self::Passwd(args),
             Some(Command::Selector(args)) => Self::Selector(args),
+            Some(Command::Acl(command)) => Self::Acl(command),
         }
     }
 }

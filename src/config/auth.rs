@@ -12,6 +12,10 @@ use super::value;
 pub struct Auth {
     /// The file with the users and their secrets; `None`: enhanced authentication is not offered.
     pub users_file: Option<PathBuf>,
+    /// The file that says who may do what; `None`: everybody may do everything.
+    pub acl_file: Option<PathBuf>,
+    /// The same in mosquitto's syntax, in the place of `acl_file`.
+    pub mosquitto_acl_file: Option<PathBuf>,
 }
 
 impl Auth {
@@ -24,5 +28,7 @@ impl Auth {
 impl Section for Auth {
     fn read(&mut self, reader: &mut Reader<'_, '_>) {
         reader.option("users_file", &mut self.users_file, value::optional_path);
+        reader.option("acl_file", &mut self.acl_file, value::optional_path);
+        reader.option("mosquitto_acl_file", &mut self.mosquitto_acl_file, value::optional_path);
     }
 }

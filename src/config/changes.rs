@@ -52,6 +52,8 @@ pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
         }
         auth: Auth {
             users_file: Now,
+            acl_file: Now,
+            mosquitto_acl_file: Now,
         }
         store: Store {
             path: Restart,

@@ -126,7 +126,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Addresses that two listeners claim: what no single option shows to be impossible.
+    /// Addresses that two listeners claim, two files where one counts: what no single option shows to be impossible.
     fn clashes(&self) -> impl Iterator<Item = ConfigError> {
         let http = Endpoint::Tcp(self.http.address.clone());
         let http = self.http.enabled.then_some(("http.address", http));
@@ -143,6 +143,10 @@ impl Config {
                 ));
             }
             seen.push(address);
+        }
+        if self.auth.acl_file.is_some() && self.auth.mosquitto_acl_file.is_some() {
+            let what = "is set beside auth.acl_file; keep one of them".to_owned();
+            clashes.push(ConfigError::whole("auth.mosquitto_acl_file", what));
         }
         clashes.into_iter()
     }

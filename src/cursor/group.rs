@@ -114,28 +114,37 @@ impl GroupState {
     ///
     /// `random` is any number, a new one each time.
     pub fn choose(&self, topic_hash: u64, random: u64) -> Option<MemberId> {
-        let mut turns = self.turns();
+        self.choose_of(topic_hash, random, |_| true)
+    }
+
+    /// The same of those members that may have it.
+    pub fn choose_of(&self, topic_hash: u64, random: u64, may: impl Fn(MemberId) -> bool) -> Option<MemberId> {
+        let mut turns = self.turns().filter(|member| may(*member));
         match self.strategy {
             Strategy::RoundRobin => turns.next(),
             Strategy::LeastInflight => turns.min_by_key(|member| self.in_flight(*member)),
             Strategy::Sticky => self
                 .last
-                .filter(|last| self.ready.contains(last))
+                .filter(|last| self.ready.contains(last) && may(*last))
                 .or_else(|| turns.next()),
             Strategy::HashTopic => match self.pins.get(&topic_hash) {
                 // Another member must not overtake the one that has the topic's earlier events.
-                Some((member, _)) => self.ready.get(member).copied(),
+                Some((member, _)) => self.ready.get(member).copied().filter(|member| may(*member)),
                 // Of all members, not just of those with credit: a topic stays where it is, and waits.
                 None => {
                     let home = self
                         .members
                         .keys()
                         .copied()
+                        .filter(|member| may(*member))
                         .max_by_key(|member| affinity(member.0, topic_hash));
                     home.filter(|member| self.ready.contains(member))
                 }
             },
-            Strategy::Random => turns.nth(nth(random, self.ready.len())),
+            Strategy::Random => {
+                let count = self.ready.iter().filter(|member| may(**member)).count();
+                turns.nth(nth(random, count))
+            }
         }
     }
 

@@ -61,9 +61,12 @@ pub fn choose_live<C: Candidate>(
     candidates: &[C],
     topic_hash: u64,
     random: u64,
+    may: impl Fn(&C) -> bool,
 ) -> Option<usize> {
-    let connected = candidates.iter().any(C::is_connected);
-    let eligible = |candidate: &C| candidate.is_connected() || !connected;
+    let connected = candidates
+        .iter()
+        .any(|candidate| candidate.is_connected() && may(candidate));
+    let eligible = |candidate: &C| (candidate.is_connected() || !connected) && may(candidate);
     // Everyone eligible, the one whose turn it is first.
     let split = cursor.next.min(candidates.len());
     let turns = (split..candidates.len()).chain(0..split);
@@ -144,7 +147,7 @@ mod tests {
     }
 
     fn chosen(strategy: Strategy, cursor: &mut SharedCursor, members: &[Member], hash: u64, random: u64) -> usize {
-        choose_live(strategy, cursor, members, hash, random).expect("someone is there")
+        choose_live(strategy, cursor, members, hash, random, |_| true).expect("someone is there")
     }
 
     #[test]
@@ -160,7 +163,7 @@ mod tests {
                 next: 7,
                 sticky: Some(1),
             };
-            assert_eq!(choose_live::<Member>(strategy, &mut cursor, &[], 1, 1), None);
+            assert_eq!(choose_live::<Member>(strategy, &mut cursor, &[], 1, 1, |_| true), None);
         }
     }
 
@@ -175,7 +178,7 @@ mod tests {
             let none = members(&[false, false]);
             for random in 0..50 {
                 assert_eq!(chosen(strategy, &mut cursor, &some, random, random), 1, "{name}");
-                assert!(choose_live(strategy, &mut cursor.clone(), &none, random, random).is_some());
+                assert!(choose_live(strategy, &mut cursor.clone(), &none, random, random, |_| true).is_some());
             }
         }
     }

@@ -110,6 +110,8 @@ label! {
         InvalidTopic = "invalid_topic",
         /// More waited for a durable session than may.
         SessionLimit = "session_limit",
+        /// Its publisher, or its reader, was not allowed to.
+        Unauthorized = "unauthorized",
     }
 }
 
@@ -146,6 +148,24 @@ label! {
 }
 
 label! {
+    /// What a client was not allowed to do.
+    Unauthorized, "action", {
+        /// To publish.
+        Publish = "publish",
+        /// To subscribe to any topic of a filter.
+        Subscribe = "subscribe",
+        /// To replay any topic of a filter.
+        Replay = "replay",
+        /// To have stored what it published.
+        Store = "store",
+        /// To have its will published.
+        Will = "will",
+        /// To get a message of a filter of which it may read a part.
+        Delivery = "delivery",
+    }
+}
+
+label! {
     /// Why a connection was closed before it was accepted.
     RefusalReason, "reason", {
         /// CONNECT was malformed, broke the protocol, or was not the first packet.
@@ -160,6 +180,8 @@ label! {
         DuplicateClientId = "duplicate_client_id",
         /// A limit of the configuration; `rewindmq_limited_total` tells which.
         Limit = "limit",
+        /// It may not publish its will.
+        Will = "will",
         /// CONNECT did not come in time.
         Timeout = "timeout",
         /// The connection was lost before CONNECT was there.
@@ -196,5 +218,6 @@ mod tests {
         indices_hold::<DropReason>();
         indices_hold::<RefusalReason>();
         indices_hold::<Limit>();
+        indices_hold::<Unauthorized>();
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use metrics::{Counter, Gauge, Histogram};
 
-pub use labels::{DeliveryKind, DropReason, Family, Label, Limit, RefusalReason};
+pub use labels::{DeliveryKind, DropReason, Family, Label, Limit, RefusalReason, Unauthorized};
 pub use page::MetricsPage;
 pub use readings::Readings;
 
@@ -57,6 +57,8 @@ pub struct Metrics {
     pub deliveries: Family<DeliveryKind>,
     /// Messages that somebody did not get.
     pub dropped: Family<DropReason>,
+    /// What clients were not allowed to do.
+    pub unauthorized: Family<Unauthorized>,
     /// Times that a limit refused something, or held a client back.
     pub limited: Family<Limit>,
     /// Messages sent again, under the same packet identifier or a new one.
@@ -160,6 +162,10 @@ impl Metrics {
             dropped: to.family(
                 "rewindmq_dropped_total",
                 "Messages that somebody did not get, by reason.",
+            ),
+            unauthorized: to.family(
+                "rewindmq_unauthorized_total",
+                "What clients wanted to do and were not allowed to, by action.",
             ),
             limited: to.family(
                 "rewindmq_limited_total",
@@ -299,6 +305,7 @@ mod tests {
             ("store_trimmed_records_total", "counter"),
             ("store_used_bytes", "gauge"),
             ("subscriptions", "gauge"),
+            ("unauthorized_total", "counter"),
             ("wills_published_total", "counter"),
         ];
         let expected = expected.map(|(name, kind)| (format!("rewindmq_{name}"), kind.to_owned()));

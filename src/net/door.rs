@@ -35,6 +35,7 @@ impl Door {
                 listener: config.name.clone().unwrap_or_else(|| address.to_owned()),
                 anonymous: config.lets_in_anonymous(authenticates),
                 versions: config.versions,
+                unrestricted: false,
             }),
             transport: config.transport,
             path: config.path.clone(),

@@ -7,10 +7,21 @@ use smallvec::SmallVec;
 
 use super::Router;
 
+/// Whether messages of a topic go to a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// They do.
+    Yes,
+    /// They do not.
+    No,
+    /// That depends on who of the target gets them.
+    Ask,
+}
+
 /// The targets of one topic in the form in which they are kept.
 pub trait Prepared<T>: Default {
     /// Takes in a target that matches.
-    fn add(&mut self, target: &T);
+    fn add(&mut self, target: &T, admission: Admission);
     /// All have been taken in. Returns how many are kept.
     fn finish(&mut self) -> usize;
 }
@@ -40,7 +51,7 @@ impl<C> Default for RouteCache<C> {
 
 impl<C> RouteCache<C> {
     /// The targets of a topic, looked up and prepared once. What is kept is bounded by topics and by targets.
-    pub fn route<T: Clone>(&mut self, router: &Router<T>, topic: &str) -> Arc<C>
+    pub fn route<T: Clone>(&mut self, router: &Router<T>, topic: &str, admit: impl Fn(&T, &str) -> Admission) -> Arc<C>
     where
         C: Prepared<T>,
     {
@@ -48,7 +59,7 @@ impl<C> RouteCache<C> {
         if let Some(route) = self.by_topic.get(topic.as_bytes()) {
             return route.clone();
         }
-        let route = self.look_up(router, topic, topic.len());
+        let route = self.look_up(router, topic, topic.len(), admit);
         if self.by_topic.len() >= MAX_TOPICS {
             self.clear();
         }
@@ -62,19 +73,20 @@ impl<C> RouteCache<C> {
         router: &Router<T>,
         number: u32,
         topic: impl FnOnce() -> &'t str,
+        admit: impl Fn(&T, &str) -> Admission,
     ) -> Arc<C>
     where
         C: Prepared<T>,
     {
         let number = number as usize;
         if number >= MAX_NUMBERS {
-            return self.route(router, topic());
+            return self.route(router, topic(), admit);
         }
         self.follow(router);
         if let Some(Some(route)) = self.by_number.get(number) {
             return route.clone();
         }
-        let route = self.look_up(router, topic(), 0);
+        let route = self.look_up(router, topic(), 0, admit);
         if self.by_number.len() <= number {
             self.by_number.resize(number + 1, None);
         }
@@ -97,7 +109,13 @@ impl<C> RouteCache<C> {
         }
     }
 
-    fn look_up<T: Clone>(&mut self, router: &Router<T>, topic: &str, text_bytes: usize) -> Arc<C>
+    fn look_up<T: Clone>(
+        &mut self,
+        router: &Router<T>,
+        topic: &str,
+        text_bytes: usize,
+        admit: impl Fn(&T, &str) -> Admission,
+    ) -> Arc<C>
     where
         C: Prepared<T>,
     {
@@ -105,7 +123,7 @@ impl<C> RouteCache<C> {
         let mut route = C::default();
         router.visit(topic, |target| {
             nobody = false;
-            route.add(target);
+            route.add(target, admit(target, topic));
         });
         let targets = route.finish();
         let weight = text_bytes + targets * TARGET_WEIGHT;

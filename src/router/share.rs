@@ -82,10 +82,10 @@ impl<M: Candidate + Clone> ShareGroup<M> {
         (inner.members.len() < before, inner.members.len())
     }
 
-    /// The member that gets a message of this topic: a connected one while there is one.
-    pub fn choose(&self, topic_hash: u64, random: u64) -> Option<M> {
+    /// The member that gets a message of this topic, of those that `may`: a connected one while there is one.
+    pub fn choose(&self, topic_hash: u64, random: u64, may: impl Fn(&M) -> bool) -> Option<M> {
         let inner = &mut *self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.choose(self.strategy, topic_hash, random)
+        inner.choose(self.strategy, topic_hash, random, may)
     }
 
     /// Works with that member in place. The hash and the random number are made only for a strategy that asks for them.
@@ -93,6 +93,7 @@ impl<M: Candidate + Clone> ShareGroup<M> {
         &self,
         topic_hash: impl FnOnce() -> u64,
         random: impl FnOnce() -> u64,
+        may: impl Fn(&M) -> bool,
         work: impl FnOnce(&M) -> R,
     ) -> Option<R> {
         let topic_hash = if self.strategy == Strategy::HashTopic {
@@ -102,18 +103,25 @@ impl<M: Candidate + Clone> ShareGroup<M> {
         };
         let random = if self.strategy == Strategy::Random { random() } else { 0 };
         let inner = &mut *self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = choose_live(self.strategy, &mut inner.cursor, &inner.members, topic_hash, random)?;
+        let index = choose_live(
+            self.strategy,
+            &mut inner.cursor,
+            &inner.members,
+            topic_hash,
+            random,
+            may,
+        )?;
         inner.members.get(index).map(work)
     }
 
     /// The same for a message that the log has at `position`; `None` as well when a cursor reads it there.
-    pub fn choose_kept(&self, position: Position, topic_hash: u64, random: u64) -> Option<M> {
+    pub fn choose_kept(&self, position: Position, topic_hash: u64, random: u64, may: impl Fn(&M) -> bool) -> Option<M> {
         let inner = &mut *self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.ended {
             return None;
         }
         inner.seen = inner.seen.max(position);
-        inner.choose(self.strategy, topic_hash, random)
+        inner.choose(self.strategy, topic_hash, random, may)
     }
 
     /// From now on a cursor reads what the log has for the group. Returns behind which position.
@@ -125,8 +133,8 @@ impl<M: Candidate + Clone> ShareGroup<M> {
 }
 
 impl<M: Candidate + Clone> Inner<M> {
-    fn choose(&mut self, strategy: Strategy, topic_hash: u64, random: u64) -> Option<M> {
-        let index = choose_live(strategy, &mut self.cursor, &self.members, topic_hash, random)?;
+    fn choose(&mut self, strategy: Strategy, topic_hash: u64, random: u64, may: impl Fn(&M) -> bool) -> Option<M> {
+        let index = choose_live(strategy, &mut self.cursor, &self.members, topic_hash, random, may)?;
         self.members.get(index).cloned()
     }
 }

@@ -21,8 +21,12 @@ fn message(topic: &str, payload: &[u8], expiry_secs: Option<u32>) -> Arc<Message
     Arc::new(Message::new(parts, None))
 }
 
+fn yes(_: &u8, _: &str) -> Admission {
+    Admission::Yes
+}
+
 impl Prepared<u8> for Vec<u8> {
-    fn add(&mut self, target: &u8) {
+    fn add(&mut self, target: &u8, _: Admission) {
         self.push(*target);
     }
 
@@ -35,19 +39,22 @@ impl Prepared<u8> for Vec<u8> {
 fn cached_route_is_looked_up_again_after_a_change() {
     let router: Router<u8> = Router::default();
     let mut cache: RouteCache<Vec<u8>> = RouteCache::default();
-    assert!(cache.route(&router, "a").is_empty());
+    assert!(cache.route(&router, "a", yes).is_empty());
     let id = router.new_subscriber_id();
     router.insert(&filter("a"), id, 1);
-    let route = cache.route(&router, "a");
+    let route = cache.route(&router, "a", yes);
     assert_eq!(*route, [1]);
-    assert!(Arc::ptr_eq(&route, &cache.route(&router, "a")), "the route is known");
+    assert!(
+        Arc::ptr_eq(&route, &cache.route(&router, "a", yes)),
+        "the route is known"
+    );
     router.touch();
     assert!(
-        !Arc::ptr_eq(&route, &cache.route(&router, "a")),
+        !Arc::ptr_eq(&route, &cache.route(&router, "a", yes)),
         "something has changed"
     );
     router.remove(&filter("a"), id);
-    assert!(cache.route(&router, "a").is_empty());
+    assert!(cache.route(&router, "a", yes).is_empty());
 }
 
 #[test]
@@ -55,14 +62,14 @@ fn numbered_route_is_looked_up_again_after_a_change() {
     let router: Router<u8> = Router::default();
     let mut cache: RouteCache<Vec<u8>> = RouteCache::default();
     let id = router.new_subscriber_id();
-    assert!(cache.route_numbered(&router, 7, || "a").is_empty());
+    assert!(cache.route_numbered(&router, 7, || "a", yes).is_empty());
     router.insert(&filter("a"), id, 1);
-    let route = cache.route_numbered(&router, 7, || "a");
+    let route = cache.route_numbered(&router, 7, || "a", yes);
     assert_eq!(*route, [1]);
-    let again = cache.route_numbered(&router, 7, || panic!("the number is known"));
+    let again = cache.route_numbered(&router, 7, || panic!("the number is known"), yes);
     assert!(Arc::ptr_eq(&route, &again));
-    assert!(cache.route_numbered(&router, 8, || "b").is_empty());
-    let by_text = cache.route_numbered(&router, u32::MAX, || "a");
+    assert!(cache.route_numbered(&router, 8, || "b", yes).is_empty());
+    let by_text = cache.route_numbered(&router, u32::MAX, || "a", yes);
     assert_eq!(*by_text, [1], "numbers beyond the bound go by text");
 }
 
@@ -90,13 +97,13 @@ fn live_group_prefers_connected_members_and_takes_turns() {
         assert!(group.join(Member(id, connected)));
     }
     let chosen: Vec<u64> = (0..4)
-        .filter_map(|_| group.choose(0, 0))
+        .filter_map(|_| group.choose(0, 0, |_| true))
         .map(|member| member.0)
         .collect();
     assert_eq!(chosen, [1, 3, 1, 3]);
     group.leave(1);
     assert_eq!(group.leave(3), (true, 1));
-    assert_eq!(group.choose(0, 0).map(|member| member.0), Some(2));
+    assert_eq!(group.choose(0, 0, |_| true).map(|member| member.0), Some(2));
 }
 
 #[test]

@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::acl::AclError;
 use crate::admin::{self, ListenerState, LogControl, Site, TokenFileError, Tokens};
 use crate::auth::UsersFileError;
 use crate::broker::Broker;
@@ -25,7 +26,7 @@ use crate::net::{Certificates, ListenError, Listener, TlsFileError};
 use crate::store::{LmdbOptions, LmdbStore, MemoryStore, Store, StoreError, Syncing};
 use crate::types::Clock;
 use reload::Prepared;
-pub use reload::Reloading;
+pub use reload::{Reloading, load_acl};
 use workers::Workers;
 
 /// Why the broker does not run.
@@ -53,6 +54,9 @@ pub enum ServerError {
     /// The file of the API's tokens cannot be used.
     #[error(transparent)]
     Tokens(#[from] TokenFileError),
+    /// The file that says who may do what cannot be used.
+    #[error(transparent)]
+    Acl(#[from] AclError),
     /// A file of a listener with TLS cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsFileError),

@@ -1,9 +1,10 @@
 //! The configuration read again: all of it takes effect, or none. Knows no signal and no file but those that it names.
 
 use super::{Server, ServerError, hygiene};
+use crate::acl::{self, Acl, AclError};
 use crate::auth::{Users, load_users};
 use crate::broker::Broker;
-use crate::config::{Config, Effect, changes};
+use crate::config::{Auth, Config, Effect, changes};
 
 /// How a running program reads its configuration again.
 pub struct Reloading {
@@ -17,6 +18,7 @@ pub struct Reloading {
 pub(super) struct Prepared {
     config: Config,
     users: Option<Users>,
+    acl: Option<Acl>,
 }
 
 impl Prepared {
@@ -26,7 +28,8 @@ impl Prepared {
         if let Some(path) = &config.auth.users_file {
             hygiene::check_secret(path);
         }
-        Ok(Self { config, users })
+        let acl = load_acl(&config.auth)?;
+        Ok(Self { config, users, acl })
     }
 
     /// The configuration.
@@ -37,13 +40,27 @@ impl Prepared {
     /// Installs what the configuration names, at the start.
     pub fn install(self, broker: &Broker) {
         broker.set_users(self.users);
+        broker.set_acl(self.acl);
     }
 
     /// Puts it in force in the place of what is.
     fn apply(self, broker: &Broker) {
         broker.set_users(self.users);
+        broker.set_acl(self.acl);
         let running = broker.config().clone();
         broker.set_config(self.config.with_restarts_of(&running));
+    }
+}
+
+/// The access rules that a configuration names, if it names any.
+///
+/// # Errors
+/// What is wrong with the file, line by line.
+pub fn load_acl(auth: &Auth) -> Result<Option<Acl>, AclError> {
+    match (&auth.acl_file, &auth.mosquitto_acl_file) {
+        (Some(path), _) => acl::load(path).map(Some),
+        (None, Some(path)) => acl::load_as(path, acl::Syntax::Mosquitto).map(Some),
+        (None, None) => Ok(None),
     }
 }
 

@@ -137,6 +137,7 @@ impl Broker {
             reset_cursor: true,
             options: known.options,
             selector: known.selector,
+            guard: self.guard(client),
         };
         let granted = self
             .grant(client, &request, now)

@@ -20,7 +20,7 @@ fn holds(route: &Route) -> [bool; 3] {
 
 fn prepared(targets: Vec<Target>) -> Route {
     let mut route = Route::default();
-    targets.iter().for_each(|target| route.add(target));
+    targets.iter().for_each(|target| route.add(target, Admission::Yes));
     route.finish();
     route
 }
@@ -175,8 +175,8 @@ fn live_group_that_ended_leaves_what_the_log_has_to_its_cursor() {
         outbox: outbox(1, false),
         options: options(QoS::AtLeastOnce),
     });
-    assert!(group.choose_kept(Position(7), 0, 0).is_some());
+    assert!(group.choose_kept(Position(7), 0, 0, |_| true).is_some());
     assert_eq!(group.end(), Position(7));
-    assert!(group.choose_kept(Position(8), 0, 0).is_none());
-    assert!(group.choose(0, 0).is_some(), "what no log has");
+    assert!(group.choose_kept(Position(8), 0, 0, |_| true).is_none());
+    assert!(group.choose(0, 0, |_| true).is_some(), "what no log has");
 }
