@@ -7,10 +7,12 @@ mod scram;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod token;
 mod users;
 
 pub use file::{UsersFileError, load_users, remove_user, set_user};
 pub use identity::Identity;
 pub use scram::{Exchange, METHOD, Refusal, Step, nonce};
 pub use secret::{DEFAULT_ITERATIONS, Secret, SecretError, Work, prepare_name};
+pub use token::{Expectations, KeyFault, Keys, Proven, TokenFault, Tokens};
 pub use users::{Users, UsersError};
