@@ -50,6 +50,8 @@ pub struct Client {
     pub(super) will: Option<Box<Will>>,
     /// Who it has proved to be on this connection, by whatever means.
     pub(super) identity: Option<Identity>,
+    /// When the identity stops being proved.
+    pub(super) valid_until: Option<Timestamp>,
     /// What a connection with an Authentication Method can prove again.
     pub(super) credentials: Option<Box<Credentials>>,
     pub(super) session_expiry_secs: u32,
@@ -191,6 +193,11 @@ impl Client {
     /// Whether so many messages of the client wait for their commit that no more are taken.
     pub fn awaits_commits(&self) -> bool {
         self.commits_awaited >= MAX_COMMITS_AWAITED
+    }
+
+    /// When what the client proved stops being true, and its connection has to end.
+    pub fn valid_until(&self) -> Option<Timestamp> {
+        self.valid_until
     }
 
     /// Writes a packet.

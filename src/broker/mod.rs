@@ -24,6 +24,7 @@ mod lane;
 mod lent;
 mod limits;
 mod live_target;
+mod login;
 mod measured;
 mod outbox;
 mod pending;
@@ -56,7 +57,7 @@ mod waiting;
 mod will;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex};
 
 pub use addresses::{AddressLimits, Addresses, Counted, TooMany};
 pub use arrival::{Arrival, Gate, Peer};
@@ -69,6 +70,7 @@ use dispatch::{Dispatcher, Observer};
 use groups::Groups;
 pub use handle::Next;
 use holds::DurableHolds;
+pub use login::check_certificate;
 use outbox::Outbox;
 use promise::Promise;
 use reload::{retained_limits, retention_rule};
@@ -82,7 +84,7 @@ use sys::Sys;
 
 use arc_swap::{ArcSwap, Guard};
 
-use crate::auth::Users;
+use crate::auth::{Backends, Pool};
 use crate::config::{Config, SharedStrategy};
 use crate::cursor::Strategy;
 use crate::log::{Log, LogError, LogOptions, LogReader, Submission};
@@ -100,8 +102,10 @@ pub struct Broker {
     config: ArcSwap<Config>,
     clock: Clock,
     metrics: Metrics,
-    /// Who may come in by enhanced authentication; `None`: it is not offered.
-    users: RwLock<Option<Arc<Users>>>,
+    /// What clients can prove themselves by.
+    backends: ArcSwap<Backends>,
+    /// Checks passwords.
+    passwords: Pool,
     rules: ArcSwap<StoreRules>,
     router: Router<Target>,
     retained: Retained,
@@ -180,8 +184,9 @@ impl Broker {
         let broker = Arc::new(Self {
             instance: NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed),
             clock,
+            backends: ArcSwap::default(),
+            passwords: login::new_pool(&config.auth, &metrics),
             metrics,
-            users: RwLock::default(),
             rules: ArcSwap::new(rules),
             router: Router::default(),
             retained: Retained::new(retained_limits),

@@ -1,26 +1,134 @@
-//! Who may come in: where the users are. Reads no user.
+//! Who may come in: where the users and keys are, and what checking a client may cost. Reads no user.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::reader::{Reader, Section};
-use super::value;
+use super::value::{self, Given, Words};
 
 /// Authentication.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Auth {
     /// The file with the users and their secrets; `None`: enhanced authentication is not offered.
     pub users_file: Option<PathBuf>,
+    /// Whether a client whose certificate is an identity has to show that user's password as well.
+    pub certificate_needs_password: bool,
+    /// How many threads check passwords.
+    pub threads: usize,
+    /// How many clients may wait for that, in all.
+    pub max_queued: usize,
+    /// How many clients of one address may wait for that.
+    pub max_queued_per_address: usize,
+    /// Tokens in the place of passwords.
+    pub jwt: Jwt,
+}
+
+/// JSON Web Tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Jwt {
+    /// The file with the secret of HS256.
+    pub secret_file: Option<PathBuf>,
+    /// The file with the public keys of RS256 and ES256, in PEM or as a JWK set.
+    pub keys_file: Option<PathBuf>,
+    /// What `iss` must be; `None`: anything.
+    pub issuer: Option<String>,
+    /// What `aud` must be or hold; `None`: anything.
+    pub audience: Option<String>,
+    /// How far the clocks may be apart.
+    pub leeway: Duration,
+    /// The claim with the user's name.
+    pub name_claim: String,
+    /// The claim with the user's groups.
+    pub groups_claim: String,
+    /// What the user name of CONNECT must be.
+    pub user_name: TokenUserName,
+}
+
+/// What the user name of a CONNECT with a token must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenUserName {
+    /// The name in the token, or empty, or not there.
+    Same,
+    /// Anything.
+    Any,
+}
+
+impl Words for TokenUserName {
+    const WORDS: &'static [(&'static str, Self)] = &[("same", Self::Same), ("any", Self::Any)];
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            users_file: None,
+            certificate_needs_password: false,
+            threads: 2,
+            max_queued: 4_096,
+            max_queued_per_address: 1_024,
+            jwt: Jwt::default(),
+        }
+    }
+}
+
+impl Default for Jwt {
+    fn default() -> Self {
+        Self {
+            secret_file: None,
+            keys_file: None,
+            issuer: None,
+            audience: None,
+            leeway: Duration::from_secs(10),
+            name_claim: "sub".to_owned(),
+            groups_claim: "groups".to_owned(),
+            user_name: TokenUserName::Same,
+        }
+    }
 }
 
 impl Auth {
     /// Whether there is a way for clients to prove who they are, beside certificates.
     pub fn is_configured(&self) -> bool {
-        self.users_file.is_some()
+        self.users_file.is_some() || self.jwt.is_configured()
+    }
+}
+
+impl Jwt {
+    /// Whether there are keys.
+    pub fn is_configured(&self) -> bool {
+        self.secret_file.is_some() || self.keys_file.is_some()
     }
 }
 
 impl Section for Auth {
     fn read(&mut self, reader: &mut Reader<'_, '_>) {
         reader.option("users_file", &mut self.users_file, value::optional_path);
+        let needs_password = &mut self.certificate_needs_password;
+        reader.option("certificate_needs_password", needs_password, value::boolean);
+        reader.option("threads", &mut self.threads, value::integer(1..=64));
+        let queued = || value::integer(1..=1_000_000);
+        reader.option("max_queued", &mut self.max_queued, queued());
+        reader.option("max_queued_per_address", &mut self.max_queued_per_address, queued());
+        reader.section("jwt", &mut self.jwt);
+    }
+}
+
+impl Section for Jwt {
+    fn read(&mut self, reader: &mut Reader<'_, '_>) {
+        reader.option("secret_file", &mut self.secret_file, value::optional_path);
+        reader.option("keys_file", &mut self.keys_file, value::optional_path);
+        reader.option("issuer", &mut self.issuer, value::optional_text);
+        reader.option("audience", &mut self.audience, value::optional_text);
+        let leeway = value::duration(Duration::ZERO..=Duration::from_secs(3_600));
+        reader.option("leeway", &mut self.leeway, leeway);
+        reader.option("name_claim", &mut self.name_claim, claim);
+        reader.option("groups_claim", &mut self.groups_claim, claim);
+        reader.option("user_name", &mut self.user_name, value::word);
+    }
+}
+
+fn claim(given: &Given<'_>) -> Result<String, String> {
+    match value::optional_text(given) {
+        Ok(Some(name)) => Ok(name),
+        _ => Err(given.instead_of("the name of a claim")),
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::admin;
-use crate::auth::UsersFileError;
+use crate::auth::BackendsError;
 use crate::broker::Broker;
 use crate::config::{self, Config, Durability};
 use crate::log::LogError;
@@ -46,9 +46,9 @@ pub enum ServerError {
         /// What is wrong with it.
         source: LogError,
     },
-    /// The users file cannot be used.
+    /// A file that [auth] names cannot be used.
     #[error(transparent)]
-    Users(#[from] UsersFileError),
+    Auth(#[from] BackendsError),
     /// A file of a listener with TLS cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsFileError),

@@ -1,7 +1,7 @@
 //! The configuration read again: all of it takes effect, or none. Knows no signal and no file but those that it names.
 
 use super::{Server, ServerError, hygiene};
-use crate::auth::{Users, load_users};
+use crate::auth::Backends;
 use crate::broker::Broker;
 use crate::config::{Config, Effect, changes};
 
@@ -16,17 +16,19 @@ pub struct Reloading {
 /// A configuration with everything that it names loaded: nothing can fail any more.
 pub(super) struct Prepared {
     config: Config,
-    users: Option<Users>,
+    backends: Backends,
 }
 
 impl Prepared {
     /// Loads what a configuration names.
     pub fn new(config: Config) -> Result<Self, ServerError> {
-        let users = config.auth.users_file.as_deref().map(load_users).transpose()?;
-        if let Some(path) = &config.auth.users_file {
+        let backends = Backends::load(&config.auth)?;
+        warn_of_weak(&backends);
+        let auth = &config.auth;
+        for path in auth.users_file.iter().chain(&auth.jwt.secret_file) {
             hygiene::check_secret(path);
         }
-        Ok(Self { config, users })
+        Ok(Self { config, backends })
     }
 
     /// The configuration.
@@ -36,12 +38,12 @@ impl Prepared {
 
     /// Installs what the configuration names, at the start.
     pub fn install(self, broker: &Broker) {
-        broker.set_users(self.users);
+        broker.set_backends(self.backends);
     }
 
     /// Puts it in force in the place of what is.
     fn apply(self, broker: &Broker) {
-        broker.set_users(self.users);
+        broker.set_backends(self.backends);
         let running = broker.config().clone();
         broker.set_config(self.config.with_restarts_of(&running));
     }
@@ -92,5 +94,17 @@ impl Reloading {
                 "changed options that take effect only when the broker is started again"
             );
         }
+    }
+}
+
+fn warn_of_weak(backends: &Backends) {
+    let users = backends.users.as_deref();
+    let weak: Vec<&str> = users.into_iter().flat_map(|users| users.weakly_kept()).collect();
+    if let Some(first) = weak.first() {
+        tracing::warn!(
+            count = weak.len(),
+            first,
+            "passwords are kept as $6$, a single SHA-512: who gets at the users file soon has them; set them anew with `rewindmq passwd`"
+        );
     }
 }
