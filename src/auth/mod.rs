@@ -3,6 +3,7 @@
 mod argon;
 mod backends;
 mod file;
+mod hook;
 mod identity;
 mod message;
 mod mosquitto;
@@ -18,6 +19,7 @@ mod users;
 pub use argon::ArgonSecret;
 pub use backends::{Backends, BackendsError};
 pub use file::{UsersFileError, load_users, remove_user, set_user};
+pub use hook::{Answer, Hidden, Hook, Question};
 pub use identity::Identity;
 pub use pool::{Busy, Pool, PoolLimits, Source};
 pub use scram::{Exchange, METHOD, Refusal, Step, nonce};

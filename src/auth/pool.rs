@@ -70,7 +70,7 @@ struct State {
 type Job = Box<dyn FnOnce() + Send>;
 
 impl Pool {
-    /// A pool with nothing to do; `queue_length` shows what waits.
+    /// A pool with nothing to do; `queue_length` counts what waits; pools may share it.
     pub fn new(name: &'static str, limits: PoolLimits, queue_length: Gauge) -> Self {
         Self(Arc::new(Shared {
             limits,
@@ -121,7 +121,7 @@ impl Shared {
         }
         state.waiting.entry(source).or_default().push_back(job);
         state.queued += 1;
-        self.queue_length.set(state.queued as f64);
+        self.queue_length.increment(1);
         drop(state);
         self.wake.notify_one();
         Ok(())
@@ -160,7 +160,7 @@ impl Shared {
                 return None;
             }
             if let Some(job) = state.pop() {
-                self.queue_length.set(state.queued as f64);
+                self.queue_length.decrement(1);
                 return Some(job);
             }
             state.idle += 1;
@@ -196,8 +196,8 @@ impl Drop for Pool {
         state.is_over = true;
         state.waiting.clear();
         state.turns.clear();
+        self.0.queue_length.decrement(state.queued as f64);
         state.queued = 0;
-        self.0.queue_length.set(0.0);
         drop(state);
         self.0.wake.notify_all();
     }

@@ -217,8 +217,14 @@ fn what_an_attempt_may_cost_is_bounded_when_the_file_is_read() {
         (format!("$argon2id$v=19$m=1024,t=65,p=1{hash}"), "t=64"),
         (format!("$argon2id$v=19$m=1024,t=1,p=17{hash}"), "p=16"),
         (format!("$argon2id$v=19$m=1,t=1,p=1{hash}"), "at least 8 times p"),
-        (format!("$argon2i$v=19$m=1024,t=1,p=1{hash}"), "expected $argon2id$v=19$"),
-        (format!("$argon2id$v=19$t=1,m=1024,p=1{hash}"), "expected $argon2id$v=19$"),
+        (
+            format!("$argon2i$v=19$m=1024,t=1,p=1{hash}"),
+            "expected $argon2id$v=19$",
+        ),
+        (
+            format!("$argon2id$v=19$t=1,m=1024,p=1{hash}"),
+            "expected $argon2id$v=19$",
+        ),
         ("$7$0$AAAA$AAAA".to_owned(), "from 1 to 10000000"),
         ("$7$10000001$AAAA$AAAA".to_owned(), "from 1 to 10000000"),
         ("$7$101$AAAA".to_owned(), "expected $7$<iterations>"),

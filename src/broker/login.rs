@@ -10,7 +10,7 @@ use super::Broker;
 use super::arrival::{Arrival, Peer};
 use super::authenticate::Authenticated;
 use super::connect::Refused;
-use crate::auth::{Backends, Busy, Identity, Pool, PoolLimits, Source};
+use crate::auth::{Answer, Backends, Busy, Hook, Identity, Pool, PoolLimits, Question, Source, Users};
 use crate::codec::Connect;
 use crate::config::{self, TokenUserName};
 use crate::metrics::{Backend, Metrics, RefusalReason};
@@ -111,10 +111,16 @@ impl Broker {
         let name = connect.username.clone().unwrap_or_default();
         let password = connect.password.clone().unwrap_or_default();
         let source = Source::from(address(arrival));
-        if backends.tokens.is_some() && (backends.users.is_none() || looks_like_token(&password)) {
+        if backends.tokens.is_some() && looks_like_token(&password) {
             let (now, user_name) = (self.clock.now(), self.config().auth.jwt.user_name);
             let work = move || check_token(&backends, &name, &password, user_name, now);
             return self.in_pool(source, work).await;
+        }
+        let knows = |users: &Arc<Users>| users.has(&name);
+        if let Some(hook) = &backends.hook
+            && !backends.users.as_ref().is_some_and(knows)
+        {
+            return self.ask_hook(hook.clone(), connect, arrival).await;
         }
         let work = move || Verdict {
             backend: Backend::Users,
@@ -126,6 +132,38 @@ impl Broker {
                 .ok_or_else(|| "the user or the password is wrong".to_owned()),
         };
         self.in_pool(source, work).await
+    }
+
+    async fn ask_hook(&self, hook: Arc<Hook>, connect: &Connect, arrival: &Arrival) -> Result<Verdict, Box<Refused>> {
+        let now = self.clock.now();
+        let question = question(connect, arrival);
+        let answer = match hook.remembered(&question, now) {
+            Some(answer) => Ok(answer),
+            None => {
+                let asking = hook.clone();
+                let work = move || asking.ask(&question, now);
+                let waiting = hook.pool.run(Source::from(address(arrival)), work);
+                waiting
+                    .map_err(|busy| self.too_busy(busy))?
+                    .await
+                    .unwrap_or_else(|_| Err("no answer".to_owned()))
+            }
+        };
+        let proved = match answer {
+            Ok(Answer::Allow(identity)) => Ok((identity, None)),
+            Ok(Answer::Deny) => Err("the service denies it".to_owned()),
+            Err(why) => {
+                self.metrics.authentication_failures.increment(1);
+                tracing::warn!(
+                    why,
+                    "the HTTP service for authentication did not say who a client is; it is refused"
+                );
+                let what = "the service that knows the users cannot be asked now";
+                return Err(denied(ReasonCode::ServerUnavailable, what));
+            }
+        };
+        let backend = Backend::Http;
+        Ok(Verdict { backend, proved })
     }
 
     async fn in_pool<T: Send + 'static>(
@@ -155,6 +193,19 @@ impl Broker {
             ),
         }
     }
+}
+
+fn question(connect: &Connect, arrival: &Arrival) -> Question {
+    let question = Question {
+        username: connect.username.clone(),
+        password: None,
+        password_base64: None,
+        client_id: connect.client_id.clone(),
+        address: address(arrival).map_or_else(|| "unix".to_owned(), |address| address.to_string()),
+        listener: arrival.gate.listener.clone(),
+        certificate: arrival.certificate.as_ref().map(|one| one.as_str().to_owned()),
+    };
+    question.with_password(connect.password.clone())
 }
 
 /// A certificate that is an identity allows no other beside it.

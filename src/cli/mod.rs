@@ -98,7 +98,7 @@ pub fn load(args: &Args, variables: impl IntoIterator<Item = (OsString, OsString
 /// # Errors
 /// What is wrong with one; with the users file, line by line.
 pub fn check_auth(config: &Config) -> Result<(), BackendsError> {
-    Backends::load(&config.auth).map(drop)
+    Backends::load(&config.auth, &Gauge::noop()).map(drop)
 }
 
 /// Whether the certificates of every listener with TLS can be used.

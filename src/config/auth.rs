@@ -21,6 +21,8 @@ pub struct Auth {
     pub max_queued_per_address: usize,
     /// Tokens in the place of passwords.
     pub jwt: Jwt,
+    /// A service that is asked.
+    pub http: AuthHttp,
 }
 
 /// JSON Web Tokens.
@@ -42,6 +44,23 @@ pub struct Jwt {
     pub groups_claim: String,
     /// What the user name of CONNECT must be.
     pub user_name: TokenUserName,
+}
+
+/// An HTTP service that says who a client is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthHttp {
+    /// Where to POST; `None`: nobody is asked.
+    pub url: Option<String>,
+    /// The certificates that the service's must come from; `None`: those of the web.
+    pub ca_file: Option<PathBuf>,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// How many requests there may be at a time.
+    pub max_concurrent: usize,
+    /// How long an answer holds for the same question; zero: once.
+    pub cache_ttl: Duration,
+    /// How many answers are kept.
+    pub cache_entries: usize,
 }
 
 /// What the user name of a CONNECT with a token must be.
@@ -66,6 +85,7 @@ impl Default for Auth {
             max_queued: 4_096,
             max_queued_per_address: 1_024,
             jwt: Jwt::default(),
+            http: AuthHttp::default(),
         }
     }
 }
@@ -85,10 +105,23 @@ impl Default for Jwt {
     }
 }
 
+impl Default for AuthHttp {
+    fn default() -> Self {
+        Self {
+            url: None,
+            ca_file: None,
+            timeout: Duration::from_secs(5),
+            max_concurrent: 8,
+            cache_ttl: Duration::from_secs(30),
+            cache_entries: 10_000,
+        }
+    }
+}
+
 impl Auth {
     /// Whether there is a way for clients to prove who they are, beside certificates.
     pub fn is_configured(&self) -> bool {
-        self.users_file.is_some() || self.jwt.is_configured()
+        self.users_file.is_some() || self.jwt.is_configured() || self.http.url.is_some()
     }
 }
 
@@ -109,6 +142,7 @@ impl Section for Auth {
         reader.option("max_queued", &mut self.max_queued, queued());
         reader.option("max_queued_per_address", &mut self.max_queued_per_address, queued());
         reader.section("jwt", &mut self.jwt);
+        reader.section("http", &mut self.http);
     }
 }
 
@@ -123,6 +157,19 @@ impl Section for Jwt {
         reader.option("name_claim", &mut self.name_claim, claim);
         reader.option("groups_claim", &mut self.groups_claim, claim);
         reader.option("user_name", &mut self.user_name, value::word);
+    }
+}
+
+impl Section for AuthHttp {
+    fn read(&mut self, reader: &mut Reader<'_, '_>) {
+        reader.option("url", &mut self.url, value::optional_text);
+        reader.option("ca_file", &mut self.ca_file, value::optional_path);
+        let timeout = value::duration(Duration::from_millis(10)..=Duration::from_secs(60));
+        reader.option("timeout", &mut self.timeout, timeout);
+        reader.option("max_concurrent", &mut self.max_concurrent, value::integer(1..=256));
+        let ttl = value::duration(Duration::ZERO..=Duration::from_secs(86_400));
+        reader.option("cache_ttl", &mut self.cache_ttl, ttl);
+        reader.option("cache_entries", &mut self.cache_entries, value::integer(1..=1_000_000));
     }
 }
 

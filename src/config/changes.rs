@@ -56,6 +56,7 @@ pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
             max_queued: Restart,
             max_queued_per_address: Restart,
             jwt: Now,
+            http: Now,
         }
         store: Store {
             path: Restart,

@@ -29,7 +29,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 pub use address::Address;
-pub use auth::{Auth, Jwt, TokenUserName};
+pub use auth::{Auth, AuthHttp, Jwt, TokenUserName};
 pub use changes::{Change, Effect, changes};
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use filter::check_filter;

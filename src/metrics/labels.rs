@@ -92,6 +92,8 @@ label! {
         Users = "users",
         /// A token.
         Jwt = "jwt",
+        /// The HTTP service.
+        Http = "http",
         /// Its certificate alone.
         Certificate = "certificate",
     }

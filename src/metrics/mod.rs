@@ -37,6 +37,8 @@ pub struct Metrics {
     pub authentications_refused: Family<Backend>,
     /// Clients refused because too many waited for their authentication.
     pub authentications_busy: Counter,
+    /// Requests to the HTTP service that brought no answer.
+    pub authentication_failures: Counter,
     /// Clients whose password waits to be checked.
     pub authentication_queue: Gauge,
     /// Seconds from CONNECT to the verdict on its password.
@@ -155,6 +157,10 @@ impl Metrics {
             authentications_busy: to.counter(
                 "rewindmq_authentications_busy_total",
                 "Clients refused because as many as allowed waited for their authentication.",
+            ),
+            authentication_failures: to.counter(
+                "rewindmq_authentication_failures_total",
+                "Requests to the HTTP service for authentication that brought no answer.",
             ),
             authentication_queue: to.gauge(
                 "rewindmq_authentication_queue",
@@ -296,6 +302,7 @@ mod tests {
         let text = page.render();
         let (help, types) = (headers(&text, "# HELP "), headers(&text, "# TYPE "));
         let expected = [
+            ("authentication_failures_total", "counter"),
             ("authentication_queue", "gauge"),
             ("authentication_seconds", "histogram"),
             ("authentications_busy_total", "counter"),

@@ -125,7 +125,7 @@ impl Server {
     pub async fn start_on(config: Config, store: Arc<dyn Store>) -> Result<Self, ServerError> {
         let clock = Clock::default();
         let (metrics, page) = Metrics::new(clock.now());
-        let prepared = Prepared::new(config)?;
+        let prepared = Prepared::new(config, &metrics)?;
         let config = prepared.config().clone();
         let (mut listeners, mut certificates) = (Vec::new(), Vec::new());
         for listener in &config.listeners {

@@ -4,6 +4,7 @@ use super::{Server, ServerError, hygiene};
 use crate::auth::Backends;
 use crate::broker::Broker;
 use crate::config::{Config, Effect, changes};
+use crate::metrics::Metrics;
 
 /// How a running program reads its configuration again.
 pub struct Reloading {
@@ -21,8 +22,8 @@ pub(super) struct Prepared {
 
 impl Prepared {
     /// Loads what a configuration names.
-    pub fn new(config: Config) -> Result<Self, ServerError> {
-        let backends = Backends::load(&config.auth)?;
+    pub fn new(config: Config, metrics: &Metrics) -> Result<Self, ServerError> {
+        let backends = Backends::load(&config.auth, &metrics.authentication_queue)?;
         warn_of_weak(&backends);
         let auth = &config.auth;
         for path in auth.users_file.iter().chain(&auth.jwt.secret_file) {
@@ -52,7 +53,7 @@ impl Prepared {
 impl Reloading {
     /// Everything that can fail.
     fn prepare(&self, server: &Server) -> Result<Prepared, String> {
-        let prepared = Prepared::new((self.load)()?).map_err(|fault| fault.to_string())?;
+        let prepared = Prepared::new((self.load)()?, server.broker().metrics()).map_err(|fault| fault.to_string())?;
         server.check_certificates().map_err(|fault| fault.to_string())?;
         Ok(prepared)
     }
