@@ -96,6 +96,34 @@ def test_a_session_belongs_to_the_user_of_the_password(broker, dial, over, name,
     assert (connack.reason, connack.session_present) == (0, True)
 
 
+@pytest.mark.parametrize("end", ["restart", "crash", None])
+def test_a_cursor_belongs_to_the_user_beyond_the_session(brokers, users, connect, over, settle, name, end):
+    broker = brokers(config={"auth": {"users_file": str(users)}}, store=["s/#"])
+    topic = f"s/{name}"
+    ann, bob = ({"username": user, "password": user * 2} for user in ("mos", "scram"))
+    writer = connect(broker, **bob)
+    for number in (1, 2):
+        writer.publish(topic, number)
+
+    def read(user, *expected):
+        client = connect(broker, name, **user)
+        client.replay("first", topic)
+        assert [client.message().payload.decode() for _ in expected] == list(expected)
+        client.sync()
+        client.disconnect()
+
+    read(ann, "1", "2")
+    if end:
+        settle(end)
+        over(broker, end)
+    connect(broker, **bob).publish(topic, 3)
+    read(bob, "1", "2", "3")
+    read(ann, "3")
+    connect(broker, **ann).publish(topic, 4)
+    read(bob, "4")
+    read(ann, "4")
+
+
 @pytest.mark.parametrize("protocol", [paho.MQTTv311, paho.MQTTv5])
 def test_paho_gets_in_with_its_password(broker, protocol, name):
     def reason(password):
