@@ -30,12 +30,15 @@
 //! | 3 | [`inspect`] | what a data folder holds, told to people; reads only |
 //! | 3 | [`router`] | subscriptions -> targets, live groups, retained messages; no I/O |
 //! | 4 | [`broker`] | the only place that knows session, router and log |
-//! | 5 | [`net`] | listeners and the driver of one connection |
-//! | 5 | [`admin`] | HTTP: metrics |
+//! | 5 | [`net`] | listeners (TCP, TLS, WebSocket, Unix sockets, PROXY protocol) and the driver of one connection |
+//! | 5 | [`admin`] | HTTP: metrics, health, the API that shows and changes a running broker |
 //! | 6 | [`server`] | wiring, signals, the ordered stop |
 //! | 7 | [`cli`] | flags, environment, `rewindmq check`, `backup` and `inspect` |
 //!
 //! # The way of a message
+//!
+//! `net::opening` goes through what comes before CONNECT: a proxy's header, TLS, WebSocket. From there on a connection is a
+//! stream of bytes; that of plain TCP is known by its type, so that it pays for none of the others.
 //!
 //! `net::connection` reads bytes; [`codec::decode`] cuts packets out of them, borrowing; [`session::Session`] decides
 //! what a packet means for the client's own state and hands a PUBLISH to the broker. There the configured rules and the

@@ -7,6 +7,7 @@ use bytes::BytesMut;
 
 use super::OUTPUT_LIMIT;
 use super::ack::AwaitedAck;
+use super::arrival::{Gate, Peer};
 use super::authenticate::Credentials;
 use super::durable::Durable;
 use super::group::Group;
@@ -56,8 +57,18 @@ pub struct Client {
     pub(super) credentials: Option<Box<Credentials>>,
     pub(super) session_expiry_secs: u32,
     pub(super) assigned_id: bool,
+    /// How and when it connected last.
+    pub(super) reached: Option<Reached>,
     pub(super) turn: Turn,
     pub(super) tally: Tally,
+}
+
+/// How and when a client connected.
+#[derive(Clone, Debug)]
+pub(super) struct Reached {
+    pub peer: Peer,
+    pub gate: Arc<Gate>,
+    pub since: Timestamp,
 }
 
 /// A subscription to a group with a cursor.

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::arrival::Arrival;
 use super::authenticate::{Authenticated, Credentials};
-use super::client::Client;
+use super::client::{Client, Reached};
 use super::durable::Durable;
 use super::outbox::{Outbox, OutboxLimits};
 use super::promise::Promise;
@@ -55,7 +55,8 @@ impl Broker {
         let durable = self.session_expiry(&connect) > 0;
         let subscriber = self.router.new_subscriber_id();
         let outbox = Outbox::new(client_id.clone(), subscriber, self.outbox_limits(), durable);
-        let identity = authenticated.as_ref().map(|authenticated| &authenticated.identity);
+        let proved = authenticated.as_ref().map(|authenticated| &authenticated.identity);
+        let identity = proved.or(arrival.certificate.as_ref());
         if let Some(identity) = identity {
             outbox.own(identity.clone());
         }
@@ -67,6 +68,11 @@ impl Broker {
             found => self.begin(found, &client_id, &outbox, options, now),
         };
         entry.client.assigned_id = assigned_id;
+        entry.client.reached = Some(Reached {
+            peer: arrival.peer,
+            gate: arrival.gate.clone(),
+            since: now,
+        });
         // A session that was nobody's is the newcomer's from now on.
         if let Some(identity) = identity {
             entry.client.outbox.own(identity.clone());
@@ -86,8 +92,8 @@ impl Broker {
             session_present,
             ..self.new_connack(&connect, assigned_id, authenticated.as_ref())
         };
+        client.identity = identity.cloned();
         client.valid_until = authenticated.as_ref().and_then(|authenticated| authenticated.until);
-        client.identity = authenticated.map(|authenticated| authenticated.identity);
         client.credentials = client
             .identity
             .clone()
@@ -200,7 +206,7 @@ impl Broker {
         };
         client.turn.submit_unawaited(commands);
         let (promise, kept) = Promise::new();
-        client.turn.submit(last, LogTag::Connect(promise));
+        client.turn.submit(last, LogTag::Awaited(promise));
         self.flush(&mut client.turn);
         let why = match kept.await {
             Ok(Ok(())) => return Ok(()),
@@ -524,6 +530,7 @@ pub(super) fn new_client(session: Session, outbox: Arc<Outbox>) -> Client {
         will: None,
         session_expiry_secs: 0,
         assigned_id: false,
+        reached: None,
         turn: Turn::default(),
         tally: Default::default(),
     }

@@ -20,7 +20,7 @@ use crate::types::{Message, MessageParts, QoS, ReasonCode, SessionId, Timestamp}
 pub(super) struct Refusal {
     reason: ReasonCode,
     drop: DropReason,
-    why: &'static str,
+    pub(super) why: &'static str,
 }
 
 impl Broker {
@@ -67,7 +67,7 @@ impl Broker {
 
     /// What is to be kept of a message: as an event, or held for the durable sessions that want it; and as the retained
     /// message of its topic.
-    fn keeping(&self, message: Arc<Message>, rule: Rule, holds: bool) -> Publish {
+    pub(super) fn keeping(&self, message: Arc<Message>, rule: Rule, holds: bool) -> Publish {
         let retain = message.retain() && self.may_retain(&message);
         let mut publish = match rule {
             Rule::Yes => Publish::event(message),
@@ -209,7 +209,7 @@ impl Broker {
 }
 
 /// The topic without `$store/`, and whether that was there; topics that nobody may publish to are refused.
-fn published_topic(topic: &str) -> Result<(&str, bool), Refusal> {
+pub(super) fn published_topic(topic: &str) -> Result<(&str, bool), Refusal> {
     let refusal = |why| Refusal {
         reason: ReasonCode::TopicNameInvalid,
         drop: DropReason::InvalidTopic,

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::reader::{Reader, Section};
 use super::value::{self, Given, Words};
 
 /// Authentication.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Auth {
     /// The file with the users and their secrets; `None`: enhanced authentication is not offered.
     pub users_file: Option<PathBuf>,
@@ -26,7 +28,7 @@ pub struct Auth {
 }
 
 /// JSON Web Tokens.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Jwt {
     /// The file with the secret of HS256.
     pub secret_file: Option<PathBuf>,
@@ -47,7 +49,7 @@ pub struct Jwt {
 }
 
 /// An HTTP service that says who a client is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AuthHttp {
     /// Where to POST; `None`: nobody is asked.
     pub url: Option<String>,
@@ -64,7 +66,8 @@ pub struct AuthHttp {
 }
 
 /// What the user name of a CONNECT with a token must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TokenUserName {
     /// The name in the token, or empty, or not there.
     Same,

@@ -108,6 +108,20 @@ def test_where_a_certificate_is_optional_it_opens_what_is_not_anonymous(brokers,
     assert is_refused(at, context(certs, "foreign"))
 
 
+def test_a_session_belongs_to_the_name_in_the_certificate(brokers, certs, name):
+    broker = listening(brokers, {"name": "tls", "address": "127.0.0.1:0", "tls": mutual(certs)})
+    at, options = port(broker, "tls"), {"clean": False, "session_expiry": 100}
+    ann = Client(None, over=secure(at, context(certs, "client")))
+    assert ann.connect(name, **options).reason == 0
+    # Another certificate is another user; over the plain listener comes nobody.
+    other = Client(None, over=secure(at, context(certs, "server")))
+    assert other.connect(name, **options).reason == 0x87
+    assert Client(broker.port).connect(name, **options).reason == 0x87
+    ann.disconnect()
+    again = Client(None, over=secure(at, context(certs, "client")))
+    assert again.connect(name, **options).session_present
+
+
 def test_the_name_that_is_asked_for_chooses_the_certificate(brokers, certs):
     table = tls(certs)
     for key in ("certificate", "key"):

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rewindmq::config::Transport;
+
 use super::tcp::{Options, run_all};
 use super::{assert_passed, cases, own_broker};
 
@@ -9,7 +11,7 @@ use super::{assert_passed, cases, own_broker};
 fn every_case_holds_over_tcp() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let rows = runtime.expect("a runtime").block_on(async {
-        let server = own_broker::start().await.expect("the broker starts");
+        let server = own_broker::start(Transport::Tcp).await.expect("the broker starts");
         let options = Options {
             address: server.addresses()[0],
             own: true,

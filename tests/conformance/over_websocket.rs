@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use rewindmq::config::Transport;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -18,7 +19,9 @@ use super::{assert_passed, cases, own_broker};
 fn every_case_holds_over_websocket() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let rows = runtime.expect("a runtime").block_on(async {
-        let server = own_broker::start_websocket().await.expect("the broker starts");
+        let server = own_broker::start(Transport::WebSocket)
+            .await
+            .expect("the broker starts");
         let bridge = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = bridge.local_addr().expect("an address");
         let task = tokio::spawn(serve(bridge, server.addresses()[0]));

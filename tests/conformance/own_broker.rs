@@ -7,20 +7,11 @@ use rewindmq::server::{Server, ServerError};
 use rewindmq::store::MemoryStore;
 
 /// Starts it on a free port of the loopback address.
-pub async fn start() -> Result<Server, ServerError> {
-    start_with(Listener::on(Address::loopback(0))).await
-}
-
-/// The same for clients that come over WebSocket.
-pub async fn start_websocket() -> Result<Server, ServerError> {
+pub async fn start(transport: Transport) -> Result<Server, ServerError> {
     let listener = Listener {
-        transport: Transport::WebSocket,
+        transport,
         ..Listener::on(Address::loopback(0))
     };
-    start_with(listener).await
-}
-
-async fn start_with(listener: Listener) -> Result<Server, ServerError> {
     let mut config = Config {
         listeners: vec![listener],
         ..Config::default()

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use report::Row;
+use rewindmq::config::Transport;
 use tcp::Options;
 
 /// Runs the project's conformance scripts against an MQTT broker and prints a score.
@@ -85,7 +86,9 @@ async fn rows(arguments: &Arguments) -> Result<Vec<Row>, String> {
         cases.retain(|case| case.id.contains(part));
     }
     let Some(address) = &arguments.address else {
-        let server = own_broker::start().await.map_err(|fault| fault.to_string())?;
+        let server = own_broker::start(Transport::Tcp)
+            .await
+            .map_err(|fault| fault.to_string())?;
         let rows = tcp::run_all(&cases, &options(arguments, server.addresses()[0], true)).await;
         server.stop().await;
         return Ok(rows);
