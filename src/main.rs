@@ -45,9 +45,9 @@ fn run(args: &Args) -> ExitCode {
 fn check(args: &Args) -> ExitCode {
     match cli::load(args, env::vars_os()) {
         Ok(config) => {
-            let users = cli::check_users(&config).map_err(|fault| fault.to_string());
-            let users = users.and_then(|()| cli::check_acl(&config).map_err(|fault| fault.to_string()));
-            let files = users.and_then(|()| cli::check_certificates(&config).map_err(|fault| fault.to_string()));
+            let auth = cli::check_auth(&config).map_err(|fault| fault.to_string());
+            let auth = auth.and_then(|()| cli::check_acl(&config).map_err(|fault| fault.to_string()));
+            let files = auth.and_then(|()| cli::check_certificates(&config).map_err(|fault| fault.to_string()));
             match files {
                 Ok(()) => say(io::stdout(), &cli::summary(&config), ExitCode::SUCCESS),
                 Err(fault) => say(io::stderr(), &format!("{fault}\n"), ExitCode::FAILURE),

@@ -1,11 +1,12 @@
 //! The users file: read as a whole, replaced as a whole, readable by its owner only.
 
+use std::fmt::Display;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::secret::{Secret, SecretError, prepare_name};
+use super::secret::{SecretError, prepare_name};
 use super::users::{Users, UsersError, has_user, with_user};
 
 /// Why a users file cannot be used.
@@ -63,14 +64,14 @@ pub fn load_users(path: &Path) -> Result<Users, UsersFileError> {
 ///
 /// # Errors
 /// If the name cannot be used, or the file not be written; it is then as it was.
-pub fn set_user(path: &Path, name: &str, secret: &Secret) -> Result<(), UsersFileError> {
+pub fn set_user(path: &Path, name: &str, secret: &impl Display) -> Result<(), UsersFileError> {
     let name = prepare_name(name)?;
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(fault) if fault.kind() == io::ErrorKind::NotFound => String::new(),
         Err(fault) => return Err(io_fault(path, "read")(fault)),
     };
-    replace(path, &with_user(&text, &name, Some(secret)))
+    replace(path, &with_user(&text, &name, Some(&secret.to_string())))
 }
 
 /// Removes a user's line.

@@ -27,8 +27,25 @@ pub struct Work(u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
     /// The text has another form.
-    #[error("expected SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>, as `rewindmq passwd` writes it")]
+    #[error(
+        "expected SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>, as `rewindmq passwd` writes it, \
+         $argon2id$..., or $7$... as mosquitto_passwd writes it"
+    )]
     Form,
+    /// It begins like Argon2 and goes on otherwise.
+    #[error(
+        "expected $argon2id$v=19$m=<KiB>,t=<passes>,p=<lanes>$<salt>$<hash>, as `rewindmq passwd --argon2` writes it"
+    )]
+    ArgonForm,
+    /// An attempt to log in would cost too much, or the numbers do not go together.
+    #[error("the cost of argon2id must be at most m=262144 (256 MiB), t=64 and p=16, with m at least 8 times p")]
+    ArgonCost,
+    /// It begins like mosquitto's forms and goes on otherwise.
+    #[error("expected $7$<iterations>$<salt>$<hash>, as mosquitto_passwd writes it")]
+    MosquittoForm,
+    /// The iterations of mosquitto's form are out of range.
+    #[error("the iterations must be a number from 1 to 10000000")]
+    MosquittoIterations,
     /// The iterations are out of range.
     #[error("the iterations must be a number from {} to {}", ITERATIONS.start(), ITERATIONS.end())]
     Iterations,
@@ -63,15 +80,28 @@ impl Secret {
     /// If the password cannot be used.
     pub fn derive(password: &str, salt: &[u8], work: Work) -> Result<Self, SecretError> {
         let prepared = prepare(password).ok_or(SecretError::Password)?;
+        Ok(Self::of(prepared.as_bytes(), salt, work.0))
+    }
+
+    fn of(prepared: &[u8], salt: &[u8], iterations: u32) -> Self {
         let mut salted = [0; 32];
-        pbkdf2::pbkdf2_hmac::<Sha256>(prepared.as_bytes(), salt, work.0, &mut salted);
+        pbkdf2::pbkdf2_hmac::<Sha256>(prepared, salt, iterations, &mut salted);
         let client_key = hmac(&salted, &[b"Client Key"]);
-        Ok(Self {
-            iterations: work.0,
+        Self {
+            iterations,
             salt: salt.to_vec(),
             stored_key: Sha256::digest(client_key).into(),
             server_key: hmac(&salted, &[b"Server Key"]),
-        })
+        }
+    }
+
+    /// Whether this is the password, given plain. Takes as long for what cannot be one.
+    pub(super) fn accepts_password(&self, password: &[u8]) -> bool {
+        let prepared = std::str::from_utf8(password).ok().and_then(prepare);
+        let tried = prepared.as_deref().map_or(password, str::as_bytes);
+        let given = Self::of(tried, &self.salt, self.iterations);
+        let is_same: bool = given.stored_key.ct_eq(&self.stored_key).into();
+        is_same && prepared.is_some()
     }
 
     /// Reads the text.

@@ -193,6 +193,61 @@ fn users_are_written_changed_and_removed_and_the_rest_stays() {
 }
 
 #[test]
+fn a_password_is_checked_whatever_its_form() {
+    let argon = ArgonSecret::derive("pencil", &[7; 16]).expect("a password");
+    let text = format!("scram:{}\nargon:{argon}\n", secret("pencil"));
+    let users = Users::parse(&text, [0; 32]).expect("a right file");
+    for name in ["scram", "argon"] {
+        assert_eq!(users.check_password(name, b"pencil"), Some(Identity::from(name)));
+        for wrong in [&b"pencil2"[..], b"", b"\xFF", b"pencil\0"] {
+            assert_eq!(users.check_password(name, wrong), None, "{name}");
+        }
+    }
+    assert_eq!(users.check_password("nobody", b"pencil"), None);
+    assert_eq!(users.check_password("", b"pencil"), None);
+    assert_eq!((users.has("argon"), users.has("nobody")), (true, false));
+    assert!(users.find("argon").is_none(), "no exchange without keys for it");
+}
+
+#[test]
+fn what_an_attempt_may_cost_is_bounded_when_the_file_is_read() {
+    let hash = "$AAECAwQFBgcICQoLDA0ODw$AAECAwQFBgcICQoLDA0ODw";
+    for (secret, what) in [
+        (format!("$argon2id$v=19$m=262145,t=1,p=1{hash}"), "at most m=262144"),
+        (format!("$argon2id$v=19$m=1024,t=65,p=1{hash}"), "t=64"),
+        (format!("$argon2id$v=19$m=1024,t=1,p=17{hash}"), "p=16"),
+        (format!("$argon2id$v=19$m=1,t=1,p=1{hash}"), "at least 8 times p"),
+        (
+            format!("$argon2i$v=19$m=1024,t=1,p=1{hash}"),
+            "expected $argon2id$v=19$",
+        ),
+        (
+            format!("$argon2id$v=19$t=1,m=1024,p=1{hash}"),
+            "expected $argon2id$v=19$",
+        ),
+        ("$7$0$AAAA$AAAA".to_owned(), "from 1 to 10000000"),
+        ("$7$10000001$AAAA$AAAA".to_owned(), "from 1 to 10000000"),
+        ("$7$101$AAAA".to_owned(), "expected $7$<iterations>"),
+        ("$6$AAAA$AAAA".to_owned(), "the hash is not base64 of 64 bytes"),
+    ] {
+        let faults = Users::parse(&format!("u:{secret}\n"), [0; 32]).expect_err("a fault");
+        assert!(faults[0].what.contains(what), "{secret}: {}", faults[0]);
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_brings_the_parser_of_users_down(text in ".{0,20}[:$=,0-9a-z\n]{0,60}(\\$argon2id\\$v=19\\$m=.{0,30})?") {
+        let _ = Users::parse(&text, [0; 32]);
+        for form in ["$6$", "$7$", "$argon2id$v=19$", "SCRAM-SHA-256$"] {
+            if let Err(faults) = Users::parse(&format!("u:{form}{text}"), [0; 32]) {
+                proptest::prop_assert!(faults.iter().all(|fault| fault.line > 0 && !fault.what.is_empty()));
+            }
+        }
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_used_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("users");

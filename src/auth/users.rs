@@ -3,13 +3,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
+use super::Identity;
 use super::secret::{Secret, SecretError, prepare_name};
+use super::stored::Stored;
 
 /// Who may come in.
 #[derive(Debug)]
 pub struct Users {
-    by_name: HashMap<Arc<str>, Secret>,
-    /// The secret of the first line: those of users that are not there are made to look like it.
+    by_name: HashMap<Arc<str>, Stored>,
+    /// Their names in the order of the file.
+    names: Vec<Arc<str>>,
+    /// The first secret of the exchange: those of users that are not there are made to look like it.
     first: Option<Secret>,
     random: [u8; 32],
 }
@@ -33,6 +39,7 @@ impl Users {
     pub fn parse(text: &str, random: [u8; 32]) -> Result<Self, Vec<UsersError>> {
         let mut users = Self {
             by_name: HashMap::new(),
+            names: Vec::new(),
             first: None,
             random,
         };
@@ -50,19 +57,59 @@ impl Users {
             .split_once(':')
             .ok_or("expected <name>:<secret>, as `rewindmq passwd` writes it")?;
         let prepared = prepare_name(name).map_err(|fault| fault.to_string())?;
-        let secret = Secret::parse(secret.trim_end()).map_err(|fault: SecretError| format!("{name}: {fault}"))?;
-        if self.first.is_none() {
+        let stored = Stored::parse(secret.trim_end()).map_err(|fault: SecretError| format!("{name}: {fault}"))?;
+        if let (None, Stored::Scram(secret)) = (&self.first, &stored) {
             self.first = Some(secret.clone());
         }
-        match self.by_name.insert(prepared.as_ref().into(), secret) {
+        let prepared: Arc<str> = prepared.as_ref().into();
+        self.names.push(prepared.clone());
+        match self.by_name.insert(prepared, stored) {
             None => Ok(()),
             Some(_) => Err(format!("{name}: stands twice; keep one of the lines")),
         }
     }
 
-    /// The secret of a user; the name as [`prepare_name`] gives it.
+    /// Whether there is a user of this name.
+    pub fn has(&self, name: &str) -> bool {
+        prepare_name(name).is_ok_and(|name| self.by_name.contains_key(&*name))
+    }
+
+    /// Who it is, if the password is that user's. Takes its time, on purpose, and as long for somebody who is not there:
+    /// never where others wait.
+    pub fn check_password(&self, name: &str, password: &[u8]) -> Option<Identity> {
+        let prepared = prepare_name(name).ok();
+        let known = prepared.as_deref().and_then(|name| self.by_name.get_key_value(name));
+        let Some((name, stored)) = known else {
+            // The work of somebody else, always the same one's for a name.
+            let _ = self.stand_in(prepared.as_deref().unwrap_or(name))?.accepts(password);
+            return None;
+        };
+        stored.accepts(password).then(|| Identity::from(&**name))
+    }
+
+    fn stand_in(&self, name: &str) -> Option<&Stored> {
+        let first = self.names.first()?;
+        let digest = Sha256::new_with_prefix(first.as_bytes()).chain_update(name).finalize();
+        let draw = digest.iter().take(8).fold(0, |draw, byte| draw << 8 | u64::from(*byte));
+        let count = self.names.len() as u64;
+        let index = usize::try_from(draw % count).unwrap_or(0);
+        self.by_name.get(&self.names[index])
+    }
+
+    /// Users whose passwords a stolen file would give away at once.
+    pub fn weakly_kept(&self) -> impl Iterator<Item = &str> {
+        let names = self.names.iter();
+        names
+            .filter(|name| self.by_name.get(*name).is_some_and(Stored::is_fast))
+            .map(|name| &**name)
+    }
+
+    /// The secret of a user for the exchange; the name as [`prepare_name`] gives it.
     pub(super) fn find(&self, name: &str) -> Option<&Secret> {
-        self.by_name.get(name)
+        match self.by_name.get(name)? {
+            Stored::Scram(secret) => Some(secret),
+            Stored::Argon(_) | Stored::Mosquitto(_) => None,
+        }
     }
 
     /// What stands for the secret of somebody who is not there.
@@ -82,7 +129,7 @@ impl Users {
 }
 
 /// The text with a user's line replaced, added, or with `None` removed. Everything else stays as it is.
-pub(super) fn with_user(text: &str, name: &str, secret: Option<&Secret>) -> String {
+pub(super) fn with_user(text: &str, name: &str, secret: Option<&str>) -> String {
     let mut lines: Vec<String> = Vec::new();
     let mut new = secret.map(|secret| format!("{name}:{secret}"));
     for line in text.lines() {

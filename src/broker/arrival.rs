@@ -27,13 +27,35 @@ pub enum Peer {
     Unix,
 }
 
+/// Whether clients that prove nothing may come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Anonymous {
+    /// They may.
+    Always,
+    /// They may as long as clients have no way to prove anything.
+    UntilOthersAuthenticate,
+    /// They may not.
+    Never,
+}
+
+impl Anonymous {
+    /// Whether they may come in, now that clients can prove who they are or cannot.
+    pub fn may_enter(self, authenticates: bool) -> bool {
+        match self {
+            Self::Always => true,
+            Self::UntilOthersAuthenticate => !authenticates,
+            Self::Never => false,
+        }
+    }
+}
+
 /// What a listener asks of the clients that reach it.
 #[derive(Debug)]
 pub struct Gate {
     /// The listener's name, for the log.
     pub listener: String,
-    /// Whether clients that prove nothing may come in.
-    pub anonymous: bool,
+    /// Who may come in.
+    pub anonymous: Anonymous,
     /// The protocol versions that it speaks.
     pub versions: Versions,
     /// Whether rules of access do not hold: for the administration, which comes in without a listener.
@@ -44,7 +66,7 @@ impl Default for Gate {
     fn default() -> Self {
         Self {
             listener: "default".to_owned(),
-            anonymous: true,
+            anonymous: Anonymous::Always,
             versions: Versions::default(),
             unrestricted: false,
         }

@@ -1,13 +1,13 @@
 //! Enhanced authentication (section 4.12): the exchange before CONNACK, and again on a living connection.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use super::Broker;
 use super::client::Client;
 use super::connect::Refused;
 use crate::auth::{Exchange, Identity, METHOD, Step, Users, nonce};
 use crate::codec::{Auth, Connect, Packet};
-use crate::metrics::RefusalReason;
+use crate::metrics::{Backend, RefusalReason};
 use crate::session::Fault;
 use crate::types::{ReasonCode, Timestamp};
 
@@ -33,6 +33,16 @@ pub struct Authenticated {
     pub(super) identity: Identity,
     /// The last message of the server, for CONNACK.
     pub(super) data: Vec<u8>,
+    /// When that stops being true.
+    pub(super) until: Option<Timestamp>,
+}
+
+impl Authenticated {
+    /// Without an exchange.
+    pub(super) fn new(identity: Identity, until: Option<Timestamp>) -> Self {
+        let data = Vec::new();
+        Self { identity, data, until }
+    }
 }
 
 /// What a connection with an Authentication Method knows about it.
@@ -51,11 +61,6 @@ impl Credentials {
 }
 
 impl Broker {
-    /// Sets who may come in; without users, enhanced authentication is not offered.
-    pub fn set_users(&self, users: Option<Users>) {
-        *self.users.write().unwrap_or_else(PoisonError::into_inner) = users.map(Arc::new);
-    }
-
     /// Begins the exchange that a CONNECT asks for; nothing if it asks for none.
     ///
     /// # Errors
@@ -135,7 +140,7 @@ impl Broker {
     }
 
     fn new_introduction(&self, method: &str, now: Timestamp) -> Result<Introduction, Fault> {
-        let users = self.users.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let users = self.backends.load().users.clone();
         let unknown = |what| Fault::new(ReasonCode::BadAuthenticationMethod, what);
         let users = users.ok_or(unknown("this broker offers no enhanced authentication"))?;
         if method != METHOD {
@@ -167,8 +172,15 @@ impl Broker {
                 ReasonCode::ContinueAuthentication,
                 data,
             )))),
-            Step::Done(identity, data) => Ok(Introduced::Done(Authenticated { identity, data })),
-            Step::Refused(refusal) => Err(Fault::new(ReasonCode::NotAuthorized, refusal.0)),
+            Step::Done(identity, data) => {
+                self.metrics.authentications.of(Backend::Scram).increment(1);
+                let until = None;
+                Ok(Introduced::Done(Authenticated { identity, data, until }))
+            }
+            Step::Refused(refusal) => {
+                self.metrics.authentications_refused.of(Backend::Scram).increment(1);
+                Err(Fault::new(ReasonCode::NotAuthorized, refusal.0))
+            }
         }
     }
 }

@@ -52,6 +52,8 @@ pub struct Client {
     pub(super) will: Option<Box<Will>>,
     /// Who it has proved to be on this connection, by whatever means.
     pub(super) identity: Option<Identity>,
+    /// When the identity stops being proved.
+    pub(super) valid_until: Option<Timestamp>,
     /// What a connection with an Authentication Method can prove again.
     pub(super) credentials: Option<Box<Credentials>>,
     /// Whether its messages have to be looked at one by one, if that is known.
@@ -205,6 +207,11 @@ impl Client {
     /// Whether so many messages of the client wait for their commit that no more are taken.
     pub fn awaits_commits(&self) -> bool {
         self.commits_awaited >= MAX_COMMITS_AWAITED
+    }
+
+    /// When what the client proved stops being true, and its connection has to end.
+    pub fn valid_until(&self) -> Option<Timestamp> {
+        self.valid_until
     }
 
     /// Writes a packet.

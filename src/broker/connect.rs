@@ -33,7 +33,7 @@ pub struct Refused {
 impl Broker {
     /// Lets a client in: takes over or waits for an older connection of the same identifier, continues or begins the
     /// session, and writes CONNACK when that is on disk. The client must be given back with `disconnect`. `authenticated`
-    /// is who it proved to be, if it asked for an exchange.
+    /// is who it proved to be, by an exchange or by what [`Broker::log_in`] looked at.
     pub async fn connect(
         &self,
         connect: Connect,
@@ -103,6 +103,7 @@ impl Broker {
             ..self.new_connack(&connect, assigned_id, authenticated.as_ref())
         };
         client.identity = identity.cloned();
+        client.valid_until = authenticated.as_ref().and_then(|authenticated| authenticated.until);
         client.credentials = client
             .identity
             .clone()
@@ -244,7 +245,7 @@ impl Broker {
         arrival: &Arrival,
         authenticated: Option<&Authenticated>,
     ) -> Result<(), Refused> {
-        if authenticated.is_none() && arrival.certificate.is_none() && !arrival.gate.anonymous {
+        if authenticated.is_none() && !arrival.gate.anonymous.may_enter(self.config().auth.is_configured()) {
             let why = "this listener lets in only clients that authenticate";
             return Err(Refused::new(
                 ReasonCode::NotAuthorized,
@@ -542,6 +543,7 @@ pub(super) fn new_client(session: Session, outbox: Arc<Outbox>) -> Client {
         next_key: 0,
         identity: None,
         guard: None,
+        valid_until: None,
         credentials: None,
         will: None,
         session_expiry_secs: 0,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ahash::AHashMap;
 
 use super::manage::Page;
+use crate::auth::Identity;
 use crate::config;
 use crate::log::{Command, CursorOwner, CursorRecord, Origin, StartRule};
 use crate::topic::{TopicFilter, Trie};
@@ -33,10 +34,18 @@ pub struct CursorKey {
 }
 
 impl CursorKey {
-    /// The cursor of a client.
-    pub fn client(client_id: &ClientId, filter: &TopicFilter) -> Self {
+    /// The cursor of a client, which is its user's where it has one.
+    pub fn client(client_id: &ClientId, user: Option<&Identity>, filter: &TopicFilter) -> Self {
+        let client = client_id.as_str().to_owned();
+        let owner = match user {
+            None => CursorOwner::Client(client),
+            Some(user) => CursorOwner::User {
+                user: user.as_str().to_owned(),
+                client,
+            },
+        };
         Self {
-            owner: CursorOwner::Client(client_id.as_str().to_owned()),
+            owner,
             filter: filter.as_str().to_owned(),
         }
     }

@@ -105,7 +105,7 @@ impl Broker {
                 replay: Some((true, pending)),
             });
         }
-        let cursor_key = CursorKey::client(client.session.client_id(), filter);
+        let cursor_key = CursorKey::client(client.session.client_id(), client.outbox.owner(), filter);
         let own = client.session.client_id().clone();
         let no_local = request.options.no_local;
         let mut deliverable = |event: &Event| {

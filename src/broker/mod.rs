@@ -25,6 +25,7 @@ mod lane;
 mod lent;
 mod limits;
 mod live_target;
+mod login;
 pub mod manage;
 mod measured;
 mod outbox;
@@ -58,11 +59,11 @@ mod waiting;
 mod will;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex};
 
 use access::AccessControl;
 pub use addresses::{AddressLimits, Addresses, Counted, TooMany};
-pub use arrival::{Arrival, Gate, Peer};
+pub use arrival::{Anonymous, Arrival, Gate, Peer};
 pub use authenticate::{Authenticated, Introduced, Introduction};
 pub use client::Client;
 pub use connect::Refused;
@@ -72,6 +73,7 @@ use dispatch::{Dispatcher, Observer};
 use groups::Groups;
 pub use handle::Next;
 use holds::DurableHolds;
+pub use login::check_certificate;
 use outbox::Outbox;
 use promise::Promise;
 use reload::{retained_limits, retention_rule};
@@ -85,7 +87,7 @@ use sys::Sys;
 
 use arc_swap::{ArcSwap, Guard};
 
-use crate::auth::Users;
+use crate::auth::{Backends, Pool};
 use crate::config::{Config, SharedStrategy};
 use crate::cursor::Strategy;
 use crate::log::{Log, LogError, LogOptions, LogReader, Submission};
@@ -103,8 +105,10 @@ pub struct Broker {
     config: ArcSwap<Config>,
     clock: Clock,
     metrics: Metrics,
-    /// Who may come in by enhanced authentication; `None`: it is not offered.
-    users: RwLock<Option<Arc<Users>>>,
+    /// What clients can prove themselves by.
+    backends: ArcSwap<Backends>,
+    /// Checks passwords.
+    passwords: Pool,
     rules: ArcSwap<StoreRules>,
     access: AccessControl,
     router: Router<Target>,
@@ -186,8 +190,9 @@ impl Broker {
         let broker = Arc::new(Self {
             instance: NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed),
             clock,
+            backends: ArcSwap::default(),
+            passwords: login::new_pool(&config.auth, &metrics),
             metrics,
-            users: RwLock::default(),
             rules: ArcSwap::new(rules),
             access: AccessControl::default(),
             router: Router::default(),

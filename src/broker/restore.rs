@@ -180,8 +180,13 @@ impl Broker {
         subscription: &Subscription,
         now: Timestamp,
     ) -> bool {
-        let key = CursorKey::client(client.session.client_id(), filter);
-        let Some(saved) = self.cursors.take(&key, now) else {
+        let key = |user| CursorKey::client(client.session.client_id(), user, filter);
+        // A session that was nobody's when it subscribed has kept its cursor when a user took it over.
+        let keys = [client.outbox.owner(), None].map(key);
+        let Some((key, saved)) = keys
+            .into_iter()
+            .find_map(|key| Some((key.clone(), self.cursors.take(&key, now)?)))
+        else {
             return false;
         };
         let cursor = ReplayCursor::new(key, saved);

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt, registry, reload};
@@ -31,7 +31,9 @@ pub fn start_log(log: &Log) -> LogControl {
 }
 
 fn targets(level: &str) -> Targets {
-    level.parse().expect("a configuration holds valid levels")
+    let targets: Targets = level.parse().expect("a configuration holds valid levels");
+    // The HTTP client writes whole requests into its trace, with the passwords in them.
+    targets.with_target("ureq", LevelFilter::OFF)
 }
 
 #[cfg(test)]
@@ -54,6 +56,7 @@ mod tests {
             let config = Config::load(None, variables, |_| {}).expect(level);
             let targets = targets(&config.log.level);
             assert_eq!(targets.would_enable("rewindmq", &Level::INFO), info, "{level}");
+            assert!(!targets.would_enable("ureq_proto::util", &Level::TRACE), "{level}");
             assert_eq!(
                 targets.would_enable("rewindmq::store::lmdb", &Level::DEBUG),
                 debug_of_store,

@@ -15,7 +15,7 @@ use clap::{Parser, Subcommand};
 use metrics::Gauge;
 
 use crate::acl::AclError;
-use crate::auth::{UsersFileError, load_users};
+use crate::auth::{Backends, BackendsError};
 use crate::config::{
     Address, Config, ConfigErrors, Durability, Listener, Retention, Store, Transport, check_filter, show_duration,
     show_size,
@@ -99,16 +99,12 @@ pub fn load(args: &Args, variables: impl IntoIterator<Item = (OsString, OsString
     Config::load(file.as_deref(), variables, |config| args.apply(config))
 }
 
-/// Whether the users file, if there is one, can be used.
+/// Whether the files that `[auth]` names can be used.
 ///
 /// # Errors
-/// What is wrong with it, line by line.
-pub fn check_users(config: &Config) -> Result<(), UsersFileError> {
-    config
-        .auth
-        .users_file
-        .as_deref()
-        .map_or(Ok(()), |path| load_users(path).map(drop))
+/// What is wrong with one; with the users file, line by line.
+pub fn check_auth(config: &Config) -> Result<(), BackendsError> {
+    Backends::load(&config.auth, &Gauge::noop()).map(drop)
 }
 
 /// Whether the file of access rules, if there is one, can be used.

@@ -3,7 +3,9 @@
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use crate::auth::{DEFAULT_ITERATIONS, Secret, SecretError, UsersFileError, Work, prepare_name, remove_user, set_user};
+use crate::auth::{
+    ArgonSecret, DEFAULT_ITERATIONS, Secret, SecretError, UsersFileError, Work, prepare_name, remove_user, set_user,
+};
 
 /// Which user, and what becomes of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
@@ -20,6 +22,10 @@ pub struct PasswdArgs {
     /// How often the password is hashed, 4096 to 10000000 [default: 15000]; clients pay it at each connection
     #[arg(long, value_name = "NUMBER")]
     pub iterations: Option<u32>,
+    /// Keep the password by Argon2id, which costs who guesses more; it then serves as a password in CONNECT only, not for
+    /// SCRAM-SHA-256
+    #[arg(long, conflicts_with_all = ["iterations", "delete"])]
+    pub argon2: bool,
 }
 
 /// Why the file is as it was.
@@ -60,9 +66,13 @@ pub fn passwd(args: &PasswdArgs) -> Result<String, PasswdError> {
     };
     let mut salt = [0; 16];
     getrandom::fill(&mut salt)?;
-    set_user(file, user, &Secret::derive(&password, &salt, work)?)?;
+    if args.argon2 {
+        set_user(file, user, &ArgonSecret::derive(&password, &salt)?)?;
+    } else {
+        set_user(file, user, &Secret::derive(&password, &salt, work)?)?;
+    }
     Ok(format!(
-        "{}: set the password of {user}; a broker reads the file at its start\n",
+        "{}: set the password of {user}; a broker reads the file at its start and at SIGHUP\n",
         file.display()
     ))
 }

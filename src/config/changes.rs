@@ -54,6 +54,12 @@ pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
             users_file: Now,
             acl_file: Now,
             mosquitto_acl_file: Now,
+            certificate_needs_password: Now,
+            threads: Restart,
+            max_queued: Restart,
+            max_queued_per_address: Restart,
+            jwt: Now,
+            http: Now,
         }
         store: Store {
             path: Restart,
@@ -132,6 +138,9 @@ impl Config {
     pub fn with_restarts_of(mut self, running: &Self) -> Self {
         self.listeners.clone_from(&running.listeners);
         self.http = running.http.clone();
+        self.auth.threads = running.auth.threads;
+        self.auth.max_queued = running.auth.max_queued;
+        self.auth.max_queued_per_address = running.auth.max_queued_per_address;
         self.store.path.clone_from(&running.store.path);
         self.store.durability = running.store.durability;
         self.store.async_flush = running.store.async_flush;
@@ -175,6 +184,9 @@ mod tests {
         let mut new = running.clone();
         new.listeners.clear();
         new.http.enabled = false;
+        new.auth.threads += 1;
+        new.auth.max_queued += 1;
+        new.auth.max_queued_per_address += 1;
         new.store.path = "/elsewhere".into();
         new.store.durability = crate::config::Durability::Memory;
         new.store.async_flush *= 2;
@@ -190,7 +202,7 @@ mod tests {
                 .iter()
                 .filter(|one| one.effect == Effect::Restart)
                 .count()
-                >= 11
+                >= 14
         );
         let merged = new.with_restarts_of(&running);
         let left = changes(&running, &merged);

@@ -132,8 +132,13 @@ impl Listener {
     /// Whether clients that prove nothing may come in, where `authenticates` says whether there is another way to prove
     /// something.
     pub fn lets_in_anonymous(&self, authenticates: bool) -> bool {
-        let proves = authenticates || self.identifies();
-        self.anonymous.unwrap_or(!proves && self.address.is_local())
+        self.anonymous.unwrap_or(!authenticates && self.is_open_by_itself())
+    }
+
+    /// Whether clients that prove nothing may come in as long as there is no way to prove something, where `anonymous` does
+    /// not say.
+    pub fn is_open_by_itself(&self) -> bool {
+        !self.identifies() && self.address.is_local()
     }
 
     /// Whether nobody could come in unless it is said who: neither anonymous nor by any proof.

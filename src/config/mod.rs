@@ -31,7 +31,7 @@ use std::path::Path;
 use serde::Serialize;
 
 pub use address::Address;
-pub use auth::Auth;
+pub use auth::{Auth, AuthHttp, Jwt, TokenUserName};
 pub use changes::{Change, Effect, changes};
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use filter::check_filter;

@@ -24,6 +24,7 @@ pub(super) fn look(walk: &mut Walk<'_>, last: Position) -> Result<Cursors, Store
 fn report(record: CursorRecord, last: Position) -> CursorReport {
     let (owner, name) = match record.owner {
         CursorOwner::Client(name) => ("client", name),
+        CursorOwner::User { user, client } => ("client", format!("{client} (of {user})")),
         CursorOwner::Group(name) => ("group", name),
         CursorOwner::Share(name) => ("share", name),
     };

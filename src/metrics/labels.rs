@@ -84,6 +84,22 @@ label! {
 }
 
 label! {
+    /// What a client proved itself by.
+    Backend, "backend", {
+        /// Enhanced authentication.
+        Scram = "scram",
+        /// A password of the users file.
+        Users = "users",
+        /// A token.
+        Jwt = "jwt",
+        /// The HTTP service.
+        Http = "http",
+        /// Its certificate alone.
+        Certificate = "certificate",
+    }
+}
+
+label! {
     /// Why a message did not reach somebody who should have had it.
     DropReason, "reason", {
         /// Its Message Expiry Interval was over.
@@ -216,6 +232,7 @@ mod tests {
         indices_hold::<QoS>();
         indices_hold::<DeliveryKind>();
         indices_hold::<DropReason>();
+        indices_hold::<Backend>();
         indices_hold::<RefusalReason>();
         indices_hold::<Limit>();
         indices_hold::<Unauthorized>();

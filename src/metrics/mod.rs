@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use metrics::{Counter, Gauge, Histogram};
 
-pub use labels::{DeliveryKind, DropReason, Family, Label, Limit, RefusalReason, Unauthorized};
+pub use labels::{Backend, DeliveryKind, DropReason, Family, Label, Limit, RefusalReason, Unauthorized};
 pub use page::MetricsPage;
 pub use readings::Readings;
 
@@ -31,6 +31,18 @@ pub struct Metrics {
     pub connections_total: Counter,
     /// Connections that were closed before they were accepted.
     pub connections_refused: Family<RefusalReason>,
+    /// Clients that proved who they are, by what.
+    pub authentications: Family<Backend>,
+    /// Clients that did not, by what they tried.
+    pub authentications_refused: Family<Backend>,
+    /// Clients refused because too many waited for their authentication.
+    pub authentications_busy: Counter,
+    /// Requests to the HTTP service that brought no answer.
+    pub authentication_failures: Counter,
+    /// Clients whose password waits to be checked.
+    pub authentication_queue: Gauge,
+    /// Seconds from CONNECT to the verdict on its password.
+    pub authentication_seconds: Histogram,
     /// Sessions, of connected and of absent clients.
     pub sessions: Gauge,
     /// Sessions that ended because nobody came back in time.
@@ -106,6 +118,7 @@ impl Metrics {
         let registrar = Arc::new(Registrar::new(&[
             (COMMIT_SECONDS, COMMIT_SECONDS_BUCKETS),
             (BATCH_RECORDS, BATCH_RECORDS_BUCKETS),
+            (AUTHENTICATION_SECONDS, AUTHENTICATION_SECONDS_BUCKETS),
         ]));
         let to = &*registrar;
         let version = [("version", env!("CARGO_PKG_VERSION"))];
@@ -134,6 +147,30 @@ impl Metrics {
             connections_refused: to.family(
                 "rewindmq_connections_refused_total",
                 "Connections closed before they were accepted, by reason.",
+            ),
+            authentications: to.family(
+                "rewindmq_authentications_total",
+                "Clients that proved who they are, by what.",
+            ),
+            authentications_refused: to.family(
+                "rewindmq_authentications_refused_total",
+                "Clients that did not prove who they are, by what they tried.",
+            ),
+            authentications_busy: to.counter(
+                "rewindmq_authentications_busy_total",
+                "Clients refused because as many as allowed waited for their authentication.",
+            ),
+            authentication_failures: to.counter(
+                "rewindmq_authentication_failures_total",
+                "Requests to the HTTP service for authentication that brought no answer.",
+            ),
+            authentication_queue: to.gauge(
+                "rewindmq_authentication_queue",
+                "Clients whose password waits to be checked.",
+            ),
+            authentication_seconds: to.histogram(
+                AUTHENTICATION_SECONDS,
+                "Seconds from CONNECT to the verdict on its password, the wait in the queue included.",
             ),
             sessions: to.gauge("rewindmq_sessions", "Sessions, of connected and of absent clients."),
             sessions_expired: to.counter(
@@ -235,6 +272,10 @@ fn seconds(time: Timestamp) -> f64 {
 
 const COMMIT_SECONDS: &str = "rewindmq_store_commit_seconds";
 const BATCH_RECORDS: &str = "rewindmq_store_batch_records";
+const AUTHENTICATION_SECONDS: &str = "rewindmq_authentication_seconds";
+const AUTHENTICATION_SECONDS_BUCKETS: &[f64] = &[
+    0.000_1, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
 const COMMIT_SECONDS_BUCKETS: &[f64] = &[
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
 ];
@@ -267,6 +308,12 @@ mod tests {
         let text = page.render();
         let (help, types) = (headers(&text, "# HELP "), headers(&text, "# TYPE "));
         let expected = [
+            ("authentication_failures_total", "counter"),
+            ("authentication_queue", "gauge"),
+            ("authentication_seconds", "histogram"),
+            ("authentications_busy_total", "counter"),
+            ("authentications_refused_total", "counter"),
+            ("authentications_total", "counter"),
             ("build_info", "gauge"),
             ("bytes_received_total", "counter"),
             ("bytes_sent_total", "counter"),

@@ -9,7 +9,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::refusal::note;
 use super::wire::Wire;
-use crate::broker::{Arrival, Authenticated, Broker, Client, Gate, Introduced, Introduction, Refused};
+use crate::broker::{
+    Arrival, Authenticated, Broker, Client, Gate, Introduced, Introduction, Refused, check_certificate,
+};
 use crate::codec::{self, Auth, ConnAck, Connect, DecodeLimits, Packet};
 use crate::metrics::RefusalReason;
 use crate::types::{ReasonCode, Version};
@@ -31,7 +33,7 @@ pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
         max_packet_size: wire.max_packet_size,
     };
     let mut largest = usize::MAX;
-    let introduced = introduce(wire, broker, &arrival.gate, &limits, &mut largest);
+    let introduced = introduce(wire, broker, &arrival, &limits, &mut largest);
     let refusal = match timeout_at(deadline, introduced).await {
         Ok(Ok((connect, authenticated))) => {
             let version = connect.version;
@@ -96,26 +98,30 @@ impl Refusal {
 async fn introduce<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     broker: &Broker,
-    gate: &Gate,
+    arrival: &Arrival,
     limits: &DecodeLimits,
     largest: &mut usize,
 ) -> Result<(Connect, Option<Authenticated>), Refusal> {
     let connect = read_connect(wire, limits).await?;
     *largest = connect.maximum_packet_size.map_or(usize::MAX, |size| size as usize);
     let version = connect.version;
-    if !gate.versions.speaks(version) {
+    if !arrival.gate.versions.speaks(version) {
         return Err(Refusal::version(version));
     }
     let refused = |refused: Box<Refused>| Refusal::answered(*refused, version);
     let begun = broker.introduce(&connect, broker.clock().now()).map_err(refused)?;
     let Some((mut introduction, mut answer)) = begun else {
-        return Ok((connect, None));
+        let authenticated = broker.log_in(&connect, arrival).await.map_err(refused)?;
+        return Ok((connect, authenticated));
     };
     loop {
         send_auth(wire, *answer, version, *largest).await?;
         match next_step(wire, broker, &mut introduction, version, limits).await? {
             Introduced::Continue(next) => answer = next,
-            Introduced::Done(authenticated) => return Ok((connect, Some(authenticated))),
+            Introduced::Done(authenticated) => {
+                check_certificate(&authenticated, arrival).map_err(refused)?;
+                return Ok((connect, Some(authenticated)));
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::admission::{Admitted, admit};
 use super::keep_alive::KeepAlive;
 use super::throttle::Throttle;
+use super::validity::Validity;
 use super::wire::Wire;
 use crate::broker::{Arrival, Broker, Cause, Client, Counted, Next, Pumped};
 use crate::codec::{self, DecodeLimits, Disconnect, Packet, spare};
@@ -151,6 +152,7 @@ struct Running<S> {
     wire: Wire<S>,
     held: Held,
     keep_alive: KeepAlive,
+    validity: Validity,
     /// Waits for room in the log: while it is behind, publishers are not read from.
     room: Option<Boxed<()>>,
     throttle: Option<Box<Throttle>>,
@@ -175,6 +177,7 @@ enum Phase {
 impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
     fn new(wire: Wire<S>, broker: Arc<Broker>, admitted: Admitted, counted: Counted) -> Self {
         let client = &admitted.client;
+        let validity = Validity::new(client.valid_until(), broker.clock());
         let throttle = Throttle::new(&broker.config().limits, Instant::now());
         tracing::info!(client = %client.client_id(), peer = %wire.peer, version = ?client.version(), "connected");
         Self {
@@ -185,6 +188,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
                 said: None,
             },
             keep_alive: KeepAlive::new(admitted.keep_alive_secs),
+            validity,
             room: None,
             throttle,
             phase: Phase::Work,
@@ -198,6 +202,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
             wire,
             held,
             keep_alive,
+            validity,
             room,
             throttle,
             phase,
@@ -237,6 +242,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
                 } else {
                     Phase::Wait
                 };
+            }
+            // On every way through: a client that is busy is not to outlive its proof.
+            if validity.poll(broker.clock(), cx).is_ready() {
+                return Poll::Ready(End::Fault(expired()));
             }
             let event = ready!(poll_event(wire, client, keep_alive, room, phase, cx));
             *phase = Phase::Work;
@@ -442,6 +451,15 @@ fn poll_event<S: AsyncRead + AsyncWrite + Unpin>(
 
 fn wait_for_room(broker: Arc<Broker>) -> Boxed<()> {
     Box::pin(async move { broker.log().room().await })
+}
+
+/// Section 3.14.2.1 has 0xA0 for a connection that has lasted as long as it was authorised to, which is what the end of a
+/// token is; 0x87 is for a request that is not allowed.
+fn expired() -> Fault {
+    Fault::new(
+        ReasonCode::MaximumConnectTime,
+        "the token that the client connected with has expired",
+    )
 }
 
 fn silent() -> Fault {

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use ipnet::IpNet;
 
 use super::tls::Certificates;
-use crate::broker::{Gate, Peer};
+use crate::broker::{Anonymous, Gate, Peer};
 use crate::config::{Listener, Transport};
 
 /// One listener, as its connections see it.
@@ -28,12 +28,16 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// `address`: the one that it got. `authenticates`: whether clients can prove who they are, beside certificates.
-    pub fn new(config: &Listener, address: &str, tls: Option<Arc<Certificates>>, authenticates: bool) -> Self {
+    /// `address`: the one that it got.
+    pub fn new(config: &Listener, address: &str, tls: Option<Arc<Certificates>>) -> Self {
         Self {
             gate: Arc::new(Gate {
                 listener: config.name.clone().unwrap_or_else(|| address.to_owned()),
-                anonymous: config.lets_in_anonymous(authenticates),
+                anonymous: match config.anonymous {
+                    Some(true) => Anonymous::Always,
+                    None if config.is_open_by_itself() => Anonymous::UntilOthersAuthenticate,
+                    Some(false) | None => Anonymous::Never,
+                },
                 versions: config.versions,
                 unrestricted: false,
             }),
@@ -98,7 +102,7 @@ mod tests {
     fn door(change: impl FnOnce(&mut Listener)) -> Arc<Door> {
         let mut config = Listener::default();
         change(&mut config);
-        Arc::new(Door::new(&config, "127.0.0.1:1883", None, false))
+        Arc::new(Door::new(&config, "127.0.0.1:1883", None))
     }
 
     #[test]

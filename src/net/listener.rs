@@ -56,6 +56,8 @@ pub struct Listener {
     /// The address with the port that it got.
     address: String,
     protocol: &'static str,
+    /// Whether it does so at the start.
+    lets_in_anonymous: bool,
     door: Arc<Door>,
 }
 
@@ -80,8 +82,9 @@ impl Listener {
         let address = socket
             .ip()
             .map_or_else(|| config.address.to_string(), |ip| ip.to_string());
-        let door = Arc::new(Door::new(config, &address, certificates, authenticates));
+        let door = Arc::new(Door::new(config, &address, certificates));
         Ok(Self {
+            lets_in_anonymous: config.lets_in_anonymous(authenticates),
             socket,
             address,
             protocol: config.protocol(),
@@ -106,7 +109,7 @@ impl Listener {
 
     /// Says in the log where it listens and for whom.
     pub fn announce(&self) {
-        let (protocol, anonymous) = (self.protocol, self.door.gate.anonymous);
+        let (protocol, anonymous) = (self.protocol, self.lets_in_anonymous);
         // The address stands first: programs read it from here.
         if self.door.gate.listener == self.address {
             tracing::info!(address = %self.address, protocol, anonymous, "listening");

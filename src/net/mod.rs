@@ -12,6 +12,7 @@ mod refusal;
 mod throttle;
 mod tls;
 mod unix;
+mod validity;
 mod websocket;
 mod wire;
 

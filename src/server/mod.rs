@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::acl::AclError;
 use crate::admin::{self, ListenerState, LogControl, Site, TokenFileError, Tokens};
-use crate::auth::UsersFileError;
+use crate::auth::BackendsError;
 use crate::broker::Broker;
 use crate::config::{self, Config, Durability};
 use crate::log::LogError;
@@ -48,9 +48,9 @@ pub enum ServerError {
         /// What is wrong with it.
         source: LogError,
     },
-    /// The users file cannot be used.
+    /// A file that [auth] names cannot be used.
     #[error(transparent)]
-    Users(#[from] UsersFileError),
+    Auth(#[from] BackendsError),
     /// The file of the API's tokens cannot be used.
     #[error(transparent)]
     Tokens(#[from] TokenFileError),
@@ -137,7 +137,7 @@ impl Server {
     async fn start_with(config: Config, store: Arc<dyn Store>, log: Option<LogControl>) -> Result<Self, ServerError> {
         let clock = Clock::default();
         let (metrics, page) = Metrics::new(clock.now());
-        let prepared = Prepared::new(config)?;
+        let prepared = Prepared::new(config, &metrics)?;
         let config = prepared.config().clone();
         let (mut listeners, mut certificates) = (Vec::new(), Vec::new());
         let tokens = config.http.token_file.as_deref().map(Tokens::load).transpose()?;

@@ -2,9 +2,10 @@
 
 use super::{Server, ServerError, hygiene};
 use crate::acl::{self, Acl, AclError};
-use crate::auth::{Users, load_users};
+use crate::auth::Backends;
 use crate::broker::Broker;
 use crate::config::{Auth, Config, Effect, changes};
+use crate::metrics::Metrics;
 
 /// How a running program reads its configuration again.
 pub struct Reloading {
@@ -17,19 +18,21 @@ pub struct Reloading {
 /// A configuration with everything that it names loaded: nothing can fail any more.
 pub(super) struct Prepared {
     config: Config,
-    users: Option<Users>,
+    backends: Backends,
     acl: Option<Acl>,
 }
 
 impl Prepared {
     /// Loads what a configuration names.
-    pub fn new(config: Config) -> Result<Self, ServerError> {
-        let users = config.auth.users_file.as_deref().map(load_users).transpose()?;
-        if let Some(path) = &config.auth.users_file {
+    pub fn new(config: Config, metrics: &Metrics) -> Result<Self, ServerError> {
+        let backends = Backends::load(&config.auth, &metrics.authentication_queue)?;
+        warn_of_weak(&backends);
+        let auth = &config.auth;
+        for path in auth.users_file.iter().chain(&auth.jwt.secret_file) {
             hygiene::check_secret(path);
         }
         let acl = load_acl(&config.auth)?;
-        Ok(Self { config, users, acl })
+        Ok(Self { config, backends, acl })
     }
 
     /// The configuration.
@@ -39,13 +42,13 @@ impl Prepared {
 
     /// Installs what the configuration names, at the start.
     pub fn install(self, broker: &Broker) {
-        broker.set_users(self.users);
+        broker.set_backends(self.backends);
         broker.set_acl(self.acl);
     }
 
     /// Puts it in force in the place of what is.
     fn apply(self, broker: &Broker) {
-        broker.set_users(self.users);
+        broker.set_backends(self.backends);
         broker.set_acl(self.acl);
         let running = broker.config().clone();
         broker.set_config(self.config.with_restarts_of(&running));
@@ -67,7 +70,7 @@ pub fn load_acl(auth: &Auth) -> Result<Option<Acl>, AclError> {
 impl Reloading {
     /// Everything that can fail.
     fn prepare(&self, server: &Server) -> Result<Prepared, String> {
-        let prepared = Prepared::new((self.load)()?).map_err(|fault| fault.to_string())?;
+        let prepared = Prepared::new((self.load)()?, server.broker().metrics()).map_err(|fault| fault.to_string())?;
         server.check_certificates().map_err(|fault| fault.to_string())?;
         Ok(prepared)
     }
@@ -84,11 +87,6 @@ impl Reloading {
             }
         };
         let changed = changes(&broker.config(), prepared.config());
-        if broker.config().auth.is_configured() != prepared.config().auth.is_configured() {
-            tracing::warn!(
-                "whether clients can authenticate has changed: until the broker is started again, each listener lets in clients without authentication as before"
-            );
-        }
         let keys = |effect| {
             let keys = changed.iter().filter(|change| change.effect == effect);
             keys.map(|change| change.key).collect::<Vec<_>>().join(" ")
@@ -109,5 +107,17 @@ impl Reloading {
                 "changed options that take effect only when the broker is started again"
             );
         }
+    }
+}
+
+fn warn_of_weak(backends: &Backends) {
+    let users = backends.users.as_deref();
+    let weak: Vec<&str> = users.into_iter().flat_map(|users| users.weakly_kept()).collect();
+    if let Some(first) = weak.first() {
+        tracing::warn!(
+            count = weak.len(),
+            first,
+            "passwords are kept as $6$, a single SHA-512: who gets at the users file soon has them; set them anew with `rewindmq passwd`"
+        );
     }
 }

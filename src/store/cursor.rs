@@ -10,6 +10,13 @@ use crate::types::{ChannelId, CursorId, Position, Sequence, Timestamp};
 pub enum CursorOwner {
     /// One client, by its identifier.
     Client(String),
+    /// One client of one user: another user whose client has the same identifier has nothing of it.
+    User {
+        /// The user's name.
+        user: String,
+        /// The client's identifier.
+        client: String,
+    },
     /// A group, by its name.
     Group(String),
     /// A shared subscription without a start option, by its group's name.
@@ -81,6 +88,7 @@ impl CursorRecord {
     pub fn encode(&self, out: &mut Vec<u8>) {
         let (kind, name) = match &self.owner {
             CursorOwner::Client(name) => (CLIENT, name),
+            CursorOwner::User { client, .. } => (USER, client),
             CursorOwner::Group(name) => (GROUP, name),
             CursorOwner::Share(name) => (SHARE, name),
         };
@@ -89,6 +97,9 @@ impl CursorRecord {
             out.extend_from_slice(&number.to_be_bytes());
         }
         put_bytes(out, name.as_bytes());
+        if let CursorOwner::User { user, .. } = &self.owner {
+            put_bytes(out, user.as_bytes());
+        }
         put_bytes(out, self.filter.as_bytes());
         put_positions(out, &self.acked);
     }
@@ -105,6 +116,10 @@ impl CursorRecord {
         let name = input.text()?.to_owned();
         let owner = match kind {
             CLIENT => CursorOwner::Client(name),
+            USER => CursorOwner::User {
+                client: name,
+                user: input.text()?.to_owned(),
+            },
             GROUP => CursorOwner::Group(name),
             SHARE => CursorOwner::Share(name),
             _ => return Err(input.corrupt("unknown owner kind")),
@@ -174,6 +189,7 @@ impl Origin {
 const CLIENT: u8 = 1;
 const GROUP: u8 = 2;
 const SHARE: u8 = 3;
+const USER: u8 = 4;
 const EVERYTHING: u8 = 1;
 const SINCE_SEQUENCE: u8 = 2;
 const PER_CHANNEL: u8 = 3;
@@ -197,9 +213,19 @@ mod tests {
 
     #[test]
     fn a_cursor_comes_back_unchanged() {
-        let mut value = Vec::new();
-        record().encode(&mut value);
-        assert_eq!(CursorRecord::decode(CursorId(7), &value).unwrap(), record());
+        let client = || "c".to_owned();
+        let user = "ann".to_owned();
+        for owner in [
+            CursorOwner::Client(client()),
+            CursorOwner::User { user, client: client() },
+            CursorOwner::Group("workers".into()),
+            CursorOwner::Share("workers".into()),
+        ] {
+            let record = CursorRecord { owner, ..record() };
+            let mut value = Vec::new();
+            record.encode(&mut value);
+            assert_eq!(CursorRecord::decode(CursorId(7), &value).unwrap(), record);
+        }
     }
 
     #[test]

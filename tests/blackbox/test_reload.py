@@ -138,3 +138,15 @@ def test_a_broker_goes_on_where_nothing_changed_or_there_is_no_file(brokers, con
     broker.process.send_signal(signal.SIGHUP)
     broker.wait_metrics(lambda now: now.total("rewindmq_reloads_total") == 1)
     client.sync()
+
+
+def test_users_that_come_by_reload_close_the_door_to_who_proves_nothing(brokers, connect, tmp_path):
+    broker = brokers()
+    connect(broker).disconnect()
+    users = tmp_path / "users"
+    users.write_text("ann:SCRAM-SHA-256$4096:AAAAAAAAAAAAAAAAAAAAAA==$" + "A" * 43 + "=:" + "A" * 43 + "=\n")
+    reloaded(broker, f"[auth]\nusers_file = {literal(users)}\n")
+    with pytest.raises(Refused):
+        connect(broker)
+    reloaded(broker, "")
+    connect(broker).disconnect()

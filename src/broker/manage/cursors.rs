@@ -154,7 +154,7 @@ impl Broker {
 
 pub(super) fn owner(owner: &CursorOwner) -> (&'static str, &str) {
     match owner {
-        CursorOwner::Client(name) => ("client", name),
+        CursorOwner::Client(name) | CursorOwner::User { client: name, .. } => ("client", name),
         CursorOwner::Group(name) => ("group", name),
         CursorOwner::Share(name) => ("share", name),
     }

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::channels::unreadable;
 use super::clients::{LOOKS, PATIENCE};
-use super::cursors::THOROUGH;
+use super::cursors::{THOROUGH, owner};
 use super::{CursorView, ManageError};
 use crate::broker::Broker;
 use crate::broker::client::Client;
@@ -38,8 +38,12 @@ impl Broker {
             .map_err(|fault| ManageError::Conflict(format!("its filter cannot be read: {fault}")))?;
         let commands = match (&key.owner, found.in_use) {
             (CursorOwner::Share(_), _) => return Err(ManageError::Conflict(NO_HISTORY.to_owned())),
-            (CursorOwner::Client(client), true) => vec![self.reset_in_use(client, &filter, start).await?],
-            (CursorOwner::Client(_) | CursorOwner::Group(_), _) => self.reset_here(&key, &filter, start)?,
+            (CursorOwner::Client(client) | CursorOwner::User { client, .. }, true) => {
+                vec![self.reset_in_use(client, &filter, start).await?]
+            }
+            (CursorOwner::Client(_) | CursorOwner::User { .. } | CursorOwner::Group(_), _) => {
+                self.reset_here(&key, &filter, start)?
+            }
         };
         tracing::info!(id, filter = key.filter, %start, "an administrator resets a cursor");
         self.carry_out(commands).await?;
@@ -65,7 +69,7 @@ impl Broker {
                 Some(group) => {
                     let holder: Weak<Group> = Arc::downgrade(group);
                     self.cursors.hold(key, holder);
-                    let (CursorOwner::Group(name) | CursorOwner::Share(name) | CursorOwner::Client(name)) = &key.owner;
+                    let (_, name) = owner(&key.owner);
                     for outbox in group.reset(saved, self.strategy(name)) {
                         turn.push(&outbox, Item::Wake);
                     }
