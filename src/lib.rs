@@ -32,7 +32,7 @@
 //! | 3 | [`router`] | subscriptions -> targets, live groups, retained messages; no I/O |
 //! | 4 | [`broker`] | the only place that knows session, router and log |
 //! | 5 | [`net`] | listeners (TCP, TLS, WebSocket, Unix sockets, PROXY protocol) and the driver of one connection |
-//! | 5 | [`admin`] | HTTP: metrics |
+//! | 5 | [`admin`] | HTTP: metrics, health, the API that shows and changes a running broker |
 //! | 6 | [`server`] | wiring, signals, the ordered stop |
 //! | 7 | [`cli`] | flags, environment, `rewindmq check`, `backup`, `inspect` and `acl` |
 //!

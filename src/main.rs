@@ -27,11 +27,16 @@ fn run(args: &Args) -> ExitCode {
     };
     let log = cli::start_log(&config.log);
     let args = args.clone();
+    let level = log.clone();
     let reloading = Reloading {
         load: Box::new(move || cli::load(&args, env::vars_os()).map_err(|errors| errors.to_string())),
-        set_log_level: Box::new(move |level| log.set_level(level)),
+        set_log_level: Box::new(move |text| {
+            if let Err(fault) = level.set_level(text) {
+                tracing::error!(fault, "the log level could not be set");
+            }
+        }),
     };
-    match server::run(config, &reloading) {
+    match server::run(config, Some(log), &reloading) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => say(io::stderr(), &format!("rewindmq: {fault}\n"), ExitCode::FAILURE),
     }

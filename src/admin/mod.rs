@@ -1,4 +1,13 @@
-//! The HTTP listener: serves the metrics. Knows no broker, only the page it shows.
+//! The HTTP listener: metrics, health and the API. Knows the broker's administration, and no socket of a client.
+
+mod answer;
+mod api;
+mod guard;
+mod health;
+mod query;
+mod receive;
+mod site;
+mod tokens;
 
 use std::convert::Infallible;
 use std::future::{Future, IntoFuture};
@@ -15,13 +24,16 @@ use tokio::sync::oneshot;
 
 use crate::metrics::MetricsPage;
 
-/// Answers `GET /metrics` until `shutdown` is there, and keeps the page's histograms small meanwhile.
+pub use site::{ListenerState, LogControl, Site};
+pub use tokens::{TokenFileError, Tokens};
+
+/// Answers until `shutdown` is there, and keeps the histograms of the metrics small meanwhile.
 ///
 /// # Errors
 /// None that a client can cause; those of the listener.
 pub async fn serve(
     listener: TcpListener,
-    page: MetricsPage,
+    site: Site,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let (stopping, stopped) = oneshot::channel();
@@ -34,7 +46,8 @@ pub async fn serve(
         let _ = stopped.await;
         tokio::time::sleep(GRACE).await;
     };
-    let server = axum::serve(listener, routes(page.clone()))
+    let page = site.page.clone();
+    let server = axum::serve(listener, routes(site))
         .with_graceful_shutdown(signal)
         .into_future();
     tokio::select! {
@@ -44,19 +57,26 @@ pub async fn serve(
     }
 }
 
-fn routes(page: MetricsPage) -> Router {
+fn routes(site: Site) -> Router {
     Router::new()
         .route("/", get(pointer))
         .route("/metrics", get(metrics))
-        .with_state(page)
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .nest("/api/v1", api::routes(&site))
+        .with_state(site)
 }
 
 async fn pointer() -> &'static str {
-    concat!("RewindMQ ", env!("CARGO_PKG_VERSION"), ": metrics are at /metrics\n")
+    concat!(
+        "RewindMQ ",
+        env!("CARGO_PKG_VERSION"),
+        ": /metrics, /healthz, /readyz, /api/v1/openapi.json\n"
+    )
 }
 
-async fn metrics(State(page): State<MetricsPage>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, MetricsPage::CONTENT_TYPE)], page.render())
+async fn metrics(State(site): State<Site>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, MetricsPage::CONTENT_TYPE)], site.page.render())
 }
 
 async fn upkeep(page: MetricsPage) -> Infallible {
@@ -75,14 +95,18 @@ const GRACE: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
+    use std::sync::Arc;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
     use tokio::task::JoinHandle;
 
     use super::*;
+    use crate::broker::Broker;
+    use crate::config::Config;
     use crate::metrics::Metrics;
-    use crate::types::Timestamp;
+    use crate::store::MemoryStore;
+    use crate::types::{Clock, Timestamp};
 
     struct Running {
         address: SocketAddr,
@@ -95,6 +119,9 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let (metrics, page) = Metrics::new(Timestamp(0));
+        let store = Arc::new(MemoryStore::new());
+        let broker = Broker::open(Config::default(), store, Clock::default(), metrics.clone()).expect("opens");
+        let site = Site::new(broker, page, address, None);
         let (stop, stopped) = oneshot::channel();
         let shutdown = async move {
             let _ = stopped.await;
@@ -103,7 +130,7 @@ mod tests {
             address,
             metrics,
             stop,
-            server: tokio::spawn(serve(listener, page, shutdown)),
+            server: tokio::spawn(serve(listener, site, shutdown)),
         }
     }
 
@@ -146,11 +173,7 @@ mod tests {
                 "{request}: {answer}"
             );
         }
-        assert!(
-            ask(running.address, "GET /")
-                .await
-                .ends_with(": metrics are at /metrics\n")
-        );
+        assert!(ask(running.address, "GET /").await.ends_with("/api/v1/openapi.json\n"));
     }
 
     #[tokio::test]

@@ -34,6 +34,8 @@ pub struct Gate {
     pub listener: String,
     /// Whether clients that prove nothing may come in.
     pub anonymous: bool,
+    /// Whether its clients are administrators, whom no access rule concerns.
+    pub administrates: bool,
     /// The protocol versions that it speaks.
     pub versions: Versions,
 }
@@ -43,7 +45,22 @@ impl Default for Gate {
         Self {
             listener: "default".to_owned(),
             anonymous: true,
+            administrates: false,
             versions: Versions::default(),
+        }
+    }
+}
+
+impl Arrival {
+    /// An administrator, whom no access rule concerns.
+    pub fn administrator(address: SocketAddr) -> Self {
+        let gate = Gate {
+            administrates: true,
+            ..Gate::default()
+        };
+        Self {
+            gate: Arc::new(gate),
+            ..Self::from(address)
         }
     }
 }

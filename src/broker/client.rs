@@ -8,6 +8,7 @@ use bytes::BytesMut;
 use super::OUTPUT_LIMIT;
 use super::access::Guard;
 use super::ack::AwaitedAck;
+use super::arrival::{Gate, Peer};
 use super::authenticate::Credentials;
 use super::durable::Durable;
 use super::group::Group;
@@ -57,8 +58,18 @@ pub struct Client {
     pub(super) guard: Option<Box<Guard>>,
     pub(super) session_expiry_secs: u32,
     pub(super) assigned_id: bool,
+    /// How and when it connected last.
+    pub(super) reached: Option<Reached>,
     pub(super) turn: Turn,
     pub(super) tally: Tally,
+}
+
+/// How and when a client connected.
+#[derive(Clone, Debug)]
+pub(super) struct Reached {
+    pub peer: Peer,
+    pub gate: Arc<Gate>,
+    pub since: Timestamp,
 }
 
 /// A subscription to a group with a cursor.

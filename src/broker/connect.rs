@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::arrival::Arrival;
 use super::authenticate::{Authenticated, Credentials};
-use super::client::Client;
+use super::client::{Client, Reached};
 use super::durable::Durable;
 use super::outbox::{Outbox, OutboxLimits};
 use super::promise::Promise;
@@ -61,6 +61,9 @@ impl Broker {
             outbox.own(identity.clone());
         }
         outbox.access.set_identity(identity.cloned(), true);
+        if arrival.gate.administrates {
+            outbox.access.administrate();
+        }
         self.admit_will(&connect, &outbox)?;
         let found = self.claim(&client_id, &outbox).await?;
         let now = self.clock.now();
@@ -74,6 +77,11 @@ impl Broker {
             found => self.begin(found, &client_id, &outbox, options, now),
         };
         entry.client.assigned_id = assigned_id;
+        entry.client.reached = Some(Reached {
+            peer: arrival.peer,
+            gate: arrival.gate.clone(),
+            since: now,
+        });
         // A session that was nobody's is the newcomer's from now on.
         if let Some(identity) = identity {
             entry.client.outbox.own(identity.clone());
@@ -207,7 +215,7 @@ impl Broker {
         };
         client.turn.submit_unawaited(commands);
         let (promise, kept) = Promise::new();
-        client.turn.submit(last, LogTag::Connect(promise));
+        client.turn.submit(last, LogTag::Awaited(promise));
         self.flush(&mut client.turn);
         let why = match kept.await {
             Ok(Ok(())) => return Ok(()),
@@ -538,6 +546,7 @@ pub(super) fn new_client(session: Session, outbox: Arc<Outbox>) -> Client {
         will: None,
         session_expiry_secs: 0,
         assigned_id: false,
+        reached: None,
         turn: Turn::default(),
         tally: Default::default(),
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ahash::AHashMap;
 
+use super::manage::Page;
 use crate::config;
 use crate::log::{Command, CursorOwner, CursorRecord, Origin, StartRule};
 use crate::topic::{TopicFilter, Trie};
@@ -14,6 +15,9 @@ use crate::types::{ClientId, CursorId, Position, Timestamp};
 pub trait CursorHolder: Send + Sync {
     /// Where the cursor stands, if it moved since the last call.
     fn moved(&self) -> Option<CursorRecord>;
+
+    /// Where the cursor stands.
+    fn place(&self) -> CursorRecord;
 
     /// Whether the event at a position is still to be read from the log.
     fn will_read(&self, position: Position) -> bool;
@@ -318,6 +322,41 @@ impl CursorTable {
             .collect()
     }
 
+    /// The cursors that are wanted, by number, behind `after`, at most `most`; and whether there are more.
+    pub fn list(&self, after: CursorId, most: usize, wants: &dyn Fn(&CursorKey) -> bool) -> (Vec<Listed>, bool) {
+        let mut page: Page<CursorId, Listed> = Page::new(most);
+        for (key, entry) in &self.lock().entries {
+            let id = entry.saved.record.id;
+            if id > after && wants(key) && page.wants(&id) {
+                page.put(id, entry.listed(key));
+            }
+        }
+        let (found, more) = page.finish();
+        (found.into_iter().map(|(_, listed)| listed).collect(), more)
+    }
+
+    /// A cursor by its number.
+    pub fn by_id(&self, id: CursorId) -> Option<Listed> {
+        let inner = self.lock();
+        let mut entries = inner.entries.iter();
+        let (key, entry) = entries.find(|(_, entry)| entry.saved.record.id == id)?;
+        Some(entry.listed(key))
+    }
+
+    /// A cursor by its name.
+    pub fn find(&self, key: &CursorKey) -> Option<Listed> {
+        self.lock().entries.get(key).map(|entry| entry.listed(key))
+    }
+
+    /// Removes a cursor, unless somebody uses it; the command makes that durable.
+    pub fn remove_unused(&self, key: &CursorKey) -> Option<Command> {
+        let mut inner = self.lock();
+        inner.entries.get(key).filter(|entry| !entry.in_use)?;
+        inner
+            .remove(key)
+            .map(|entry| Command::DeleteCursor(entry.saved.record.id))
+    }
+
     /// How many cursors there are.
     pub fn len(&self) -> usize {
         self.lock().entries.len()
@@ -328,7 +367,36 @@ impl CursorTable {
     }
 }
 
+/// A cursor as it stands now.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// What names it.
+    pub key: CursorKey,
+    /// Where it stands.
+    pub record: CursorRecord,
+    /// What it was to deliver when it was made.
+    pub origin: Arc<Origin>,
+    /// Whether a session uses it.
+    pub in_use: bool,
+}
+
 impl Entry {
+    fn listed(&self, key: &CursorKey) -> Listed {
+        let holder = self.holder.as_ref().and_then(Weak::upgrade);
+        let saved = &self.saved.record;
+        // The last use is known here alone.
+        let record = holder.map_or_else(|| saved.clone(), |holder| holder.place());
+        Listed {
+            key: key.clone(),
+            record: CursorRecord {
+                used: saved.used,
+                ..record
+            },
+            origin: self.saved.origin.clone(),
+            in_use: self.in_use,
+        }
+    }
+
     /// Whether the event at a position is still to be read from the log.
     fn will_read(&self, position: Position) -> bool {
         match self.holder.as_ref().and_then(Weak::upgrade) {
@@ -508,6 +576,10 @@ mod tests {
         impl CursorHolder for Holder {
             fn moved(&self) -> Option<CursorRecord> {
                 Some(self.0.clone())
+            }
+
+            fn place(&self) -> CursorRecord {
+                self.0.clone()
             }
 
             fn will_read(&self, _: Position) -> bool {

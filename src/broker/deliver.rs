@@ -143,6 +143,15 @@ impl Broker {
                 self.follow_share(client, &name, &filter);
                 Ok(())
             }
+            Reply::Describe(asker) => {
+                // Who asked may have given up.
+                let _ = asker.send(Box::new(self.describe(client)));
+                Ok(())
+            }
+            Reply::Reset(reset) => {
+                self.reset_of_client(client, *reset, now);
+                Ok(())
+            }
         }
     }
 

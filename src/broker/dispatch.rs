@@ -75,15 +75,17 @@ impl Sink<LogTag> for Dispatcher {
 }
 
 fn reply(tag: LogTag, outcome: PublishOutcome, turn: &mut Turn) {
-    if let LogTag::Publish(outbox, token, _) = tag {
-        turn.push(&outbox, Item::Reply(Reply::Publish(token, outcome)));
+    match tag {
+        LogTag::Publish(outbox, token, _) => turn.push(&outbox, Item::Reply(Reply::Publish(token, outcome))),
+        LogTag::Published(promise) => promise.keep(Ok(outcome)),
+        _ => {}
     }
 }
 
 /// Tells who waits how a command went that is no publish.
 fn answer(tag: LogTag, outcome: Result<(), LogError>, turn: &mut Turn) {
     match tag {
-        LogTag::None | LogTag::Publish(..) => {}
+        LogTag::None | LogTag::Publish(..) | LogTag::Published(_) => {}
         LogTag::Change(outbox, number) => {
             let outcome = outcome.map_err(|fault| store_text(&fault));
             turn.push(&outbox, Item::Reply(Reply::Changed(number, outcome)));
@@ -92,7 +94,7 @@ fn answer(tag: LogTag, outcome: Result<(), LogError>, turn: &mut Turn) {
         LogTag::Release(outbox, packet_id) => {
             turn.push(&outbox, Item::Reply(Reply::Released(packet_id, outcome.is_ok())));
         }
-        LogTag::Connect(promise) => promise.keep(outcome.map_err(|fault| store_text(&fault))),
+        LogTag::Awaited(promise) => promise.keep(outcome.map_err(|fault| store_text(&fault))),
     }
 }
 

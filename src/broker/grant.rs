@@ -302,7 +302,7 @@ impl Broker {
         })
     }
 
-    fn resolve(
+    pub(super) fn resolve(
         &self,
         filter: &TopicFilter,
         start: &Start,

@@ -288,6 +288,35 @@ impl Group {
         state.somebody_to_wake().filter(|outbox| outbox.subscriber != member)
     }
 
+    /// The connected members, by client identifier, with what each has in flight.
+    pub fn members(&self) -> Vec<(String, Option<usize>)> {
+        let state = self.lock();
+        let members = state.members.iter().map(|slot| {
+            let in_flight = state.logic.in_flight(slot.id);
+            (slot.outbox.client_id.to_string(), Some(in_flight))
+        });
+        members.collect()
+    }
+
+    /// Begins anew at another cursor. Acknowledgements of what members have in flight count for nothing. Returns whom to
+    /// wake.
+    pub fn reset(&self, saved: Saved, strategy: Strategy) -> Vec<Arc<Outbox>> {
+        let mut state = self.lock();
+        let floor = saved.record.floor;
+        state.saved = saved;
+        state.logic = GroupState::restore(strategy, floor, &[], Position(0));
+        state.in_flight.clear();
+        state.read_to = floor;
+        let State { logic, members, .. } = &mut *state;
+        for slot in members.iter_mut() {
+            logic.join(slot.id);
+            slot.assigned.retain(|assigned| assigned.item.stored.is_none());
+        }
+        state.lane.fall_behind();
+        state.read_again();
+        state.members.iter().map(|slot| slot.outbox.clone()).collect()
+    }
+
     /// Where the cursor stands now.
     pub fn record(&self) -> CursorRecord {
         self.lock().record()
@@ -598,6 +627,10 @@ impl CursorHolder for Group {
     fn moved(&self) -> Option<CursorRecord> {
         let mut state = self.lock();
         std::mem::take(&mut state.moved).then(|| state.record())
+    }
+
+    fn place(&self) -> CursorRecord {
+        self.record()
     }
 
     fn will_read(&self, position: Position) -> bool {

@@ -111,6 +111,45 @@ impl Groups {
         (groups, shares.into_iter().chain(members).sum())
     }
 
+    /// The names and filters of all live groups.
+    pub fn live_shares(&self) -> Vec<(String, String)> {
+        let shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let live = shares.iter().filter(|(_, share)| matches!(share, Share::Live(..)));
+        live.map(|((name, filter), _)| (name.to_string(), filter.as_str().to_owned()))
+            .collect()
+    }
+
+    /// How many sessions are subscribed to a group, and its connected members with what each has in flight.
+    pub fn members_of(&self, name: &str, filter: &str, kind: &str) -> (usize, Vec<(String, Option<usize>)>) {
+        let Ok(parsed) = TopicFilter::parse(filter) else {
+            return (0, Vec::new());
+        };
+        if kind == "group" {
+            let replays = self.replays.lock().unwrap_or_else(PoisonError::into_inner);
+            let group = replays.get(&CursorKey::group(name, &parsed)).cloned();
+            drop(replays);
+            return group.map_or((0, Vec::new()), |group| (group.subscriptions(), group.members()));
+        }
+        let shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        match shares.get(&(name.into(), parsed)) {
+            Some(Share::Kept(group)) => (group.subscriptions(), group.members()),
+            Some(Share::Live(_, group)) => {
+                let members = group.members();
+                let connected = members.iter().filter(|member| member.outbox.is_connected());
+                let connected = connected.map(|member| (member.outbox.client_id.to_string(), None));
+                (members.len(), connected.collect())
+            }
+            None => (0, Vec::new()),
+        }
+    }
+
+    /// Calls `work` with the group that a cursor belongs to, if sessions are subscribed to it; nobody joins or leaves
+    /// meanwhile.
+    pub fn with_replay<R>(&self, key: &CursorKey, work: impl FnOnce(Option<&Arc<Group>>) -> R) -> R {
+        let replays = self.replays.lock().unwrap_or_else(PoisonError::into_inner);
+        work(replays.get(key))
+    }
+
     /// A live group, if there is one of this name.
     pub fn live_share(&self, name: &Arc<str>, filter: &TopicFilter) -> Option<Arc<ShareGroup<Member>>> {
         let shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);

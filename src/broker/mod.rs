@@ -25,6 +25,7 @@ mod lane;
 mod lent;
 mod limits;
 mod live_target;
+pub mod manage;
 mod measured;
 mod outbox;
 mod pending;
@@ -91,7 +92,7 @@ use crate::log::{Log, LogError, LogOptions, LogReader, Submission};
 use crate::metrics::Metrics;
 use crate::router::{Retained, RetainedLimits, Router};
 use crate::selector::Selectors;
-use crate::session::PublishToken;
+use crate::session::{PublishOutcome, PublishToken};
 use crate::store::Store;
 use crate::types::{Clock, PacketId, Timestamp};
 
@@ -153,8 +154,10 @@ pub enum LogTag {
     Place(Arc<Outbox>, u64),
     /// A QoS 2 packet identifier of this session that is no longer in use.
     Release(Arc<Outbox>, PacketId),
-    /// What a CONNECT changed.
-    Connect(Promise),
+    /// A change that a task waits for: of a CONNECT, or of the administration.
+    Awaited(Promise),
+    /// A PUBLISH of the administration.
+    Published(Promise<PublishOutcome>),
 }
 
 /// Commands on their way to the log.

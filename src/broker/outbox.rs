@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use ahash::AHashMap;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use super::access::Held;
 use super::lane::{Lane, LaneItem, Tail};
+use super::manage::{ClientDetails, CursorReset};
 use super::queue::{Queue, Queued};
 use crate::auth::Identity;
 use crate::codec::{Run, RunBuilder};
@@ -89,6 +90,10 @@ pub enum Reply {
     LimitPending,
     /// The live group became one with a cursor: the member joins it.
     JoinGroup(Arc<str>, TopicFilter),
+    /// The administration asks what the client stands at.
+    Describe(oneshot::Sender<Box<ClientDetails>>),
+    /// The administration moves a replay subscription's cursor.
+    Reset(Box<CursorReset>),
 }
 
 /// One thing to put into an outbox.

@@ -20,9 +20,9 @@ use crate::types::{Message, MessageParts, QoS, ReasonCode, SessionId, Timestamp,
 
 /// A PUBLISH that is refused.
 pub(super) struct Refusal {
-    pub reason: ReasonCode,
+    pub(super) reason: ReasonCode,
     drop: DropReason,
-    pub why: &'static str,
+    pub(super) why: &'static str,
 }
 
 impl Broker {
@@ -87,7 +87,7 @@ impl Broker {
 
     /// What is to be kept of a message: as an event, or held for the durable sessions that want it; and as the retained
     /// message of its topic.
-    fn keeping(&self, message: Arc<Message>, rule: Rule, holds: bool) -> Publish {
+    pub(super) fn keeping(&self, message: Arc<Message>, rule: Rule, holds: bool) -> Publish {
         let retain = message.retain() && self.may_retain(&message);
         let mut publish = match rule {
             Rule::Yes => Publish::event(message),
@@ -271,7 +271,7 @@ fn not_authorized(action: Action) -> Refusal {
 }
 
 /// The topic without `$store/`, and whether that was there; topics that nobody may publish to are refused.
-fn published_topic(topic: &str) -> Result<(&str, bool), Refusal> {
+pub(super) fn published_topic(topic: &str) -> Result<(&str, bool), Refusal> {
     let refusal = |why| Refusal {
         reason: ReasonCode::TopicNameInvalid,
         drop: DropReason::InvalidTopic,

@@ -138,6 +138,10 @@ impl CursorHolder for ReplayCursor {
         std::mem::take(&mut state.moved).then(|| state.record())
     }
 
+    fn place(&self) -> crate::log::CursorRecord {
+        self.record()
+    }
+
     fn will_read(&self, position: Position) -> bool {
         let state = self.lock();
         let wanted = position >= state.saved.origin.first && !state.acks.is_acked(position);

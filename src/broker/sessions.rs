@@ -191,6 +191,45 @@ impl Sessions {
         online.collect()
     }
 
+    /// Calls `look` with the mailbox of every session.
+    pub fn each(&self, mut look: impl FnMut(&Arc<Outbox>)) {
+        self.lock().slots.values().for_each(|slot| look(slot.outbox()));
+    }
+
+    /// The mailbox of a session.
+    pub fn outbox(&self, client_id: &ClientId) -> Option<Arc<Outbox>> {
+        self.lock().slots.get(client_id).map(|slot| slot.outbox().clone())
+    }
+
+    /// Calls `look` with a session without a connection, which cannot come back meanwhile.
+    pub fn with_absent<R>(&self, client_id: &ClientId, look: impl FnOnce(&mut Client) -> R) -> Option<R> {
+        match self.lock().slots.get_mut(client_id)? {
+            Slot::Absent(absent) => Some(look(&mut absent.client)),
+            Slot::Online(_) => None,
+        }
+    }
+
+    /// When a session without a connection ends, and when its will is due.
+    pub fn times_of(&self, client_id: &ClientId) -> (Option<Timestamp>, Option<Timestamp>) {
+        match self.lock().slots.get(client_id) {
+            Some(Slot::Absent(absent)) => (absent.expires, absent.will.as_ref().map(|(at, _)| *at)),
+            _ => (None, None),
+        }
+    }
+
+    /// Takes a session without a connection out. Its identifier is in use until it is released.
+    pub fn take_absent(&self, client_id: &ClientId) -> Option<Absent> {
+        let mut inner = self.lock();
+        let slot = inner.slots.get_mut(client_id)?;
+        let Slot::Absent(absent) = slot else { return None };
+        let online = Slot::Online(absent.client.outbox.clone());
+        let Slot::Absent(absent) = std::mem::replace(slot, online) else {
+            return None;
+        };
+        inner.forget_deadlines(client_id, &absent);
+        Some(*absent)
+    }
+
     /// How many sessions there are.
     pub fn len(&self) -> usize {
         self.lock().slots.len()

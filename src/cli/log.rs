@@ -5,28 +5,16 @@ use std::io::{self, IsTerminal};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, Registry, fmt, registry, reload};
+use tracing_subscriber::{Layer, fmt, registry, reload};
 
+use crate::admin::LogControl;
 use crate::config::{Log, LogFormat};
 
-/// Changes the log while the process runs.
-#[derive(Debug)]
-pub struct LogHandle(reload::Handle<Targets, Registry>);
-
-impl LogHandle {
-    /// Sets how much is said, from now on; the text as a configuration holds it.
-    pub fn set_level(&self, level: &str) {
-        self.0
-            .reload(targets(level))
-            .expect("the log lives as long as the process");
-    }
-}
-
-/// Starts the log; once in a process.
+/// Starts the log; once in a process. Returns what changes its level.
 ///
 /// # Panics
 /// If the process has a log already.
-pub fn start_log(log: &Log) -> LogHandle {
+pub fn start_log(log: &Log) -> LogControl {
     let lines = fmt::layer().with_writer(io::stderr);
     let layer = match log.format {
         LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
@@ -34,7 +22,12 @@ pub fn start_log(log: &Log) -> LogHandle {
     };
     let (filter, handle) = reload::Layer::new(targets(&log.level));
     registry().with(layer.with_filter(filter)).init();
-    LogHandle(handle)
+    LogControl::new(log.level.clone(), move |level| {
+        let targets: Targets = level.parse().map_err(|fault| format!("level: {fault}"))?;
+        handle
+            .reload(targets)
+            .map_err(|fault| format!("the log is gone: {fault}"))
+    })
 }
 
 fn targets(level: &str) -> Targets {

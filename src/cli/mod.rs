@@ -26,7 +26,7 @@ use crate::server::load_acl;
 pub use acl::{AclCommand, AclCommandError, acl};
 pub use backup::{BackupArgs, BackupError, backup};
 pub use inspect::{InspectArgs, inspect};
-pub use log::{LogHandle, start_log};
+pub use log::start_log;
 pub use passwd::{PasswdArgs, PasswdError, passwd};
 pub use selector::{SelectorArgs, SelectorError, try_selector};
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Serialize, Serializer};
+
 /// A host and a TCP port, written `host:port`, `[ipv6]:port`, `:port` (every IPv4 interface) or `port` (loopback).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Address {
@@ -38,6 +40,12 @@ impl fmt::Display for Address {
         } else {
             write!(out, "{}:{}", self.host, self.port)
         }
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use super::reader::{Reader, Section};
 use super::value;
 
 /// Authentication.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Auth {
     /// The file with the users and their secrets; `None`: enhanced authentication is not offered.
     pub users_file: Option<PathBuf>,

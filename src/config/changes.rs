@@ -48,6 +48,7 @@ pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
         http: Http {
             enabled: Restart,
             address: Restart,
+            token_file: Restart,
         }
         auth: Auth {
             users_file: Now,

@@ -1,10 +1,12 @@
 //! What one client, and one address, may cost the others. Counts nothing itself.
 
+use serde::Serialize;
+
 use super::reader::{Reader, Section};
 use super::value;
 
 /// Bounds on what clients may ask for; `[session]` has those that CONNACK tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Limits {
     /// How many sessions there may be, of connected and of absent clients; `None`: no limit.
     pub max_sessions: Option<u64>,

@@ -1,17 +1,23 @@
 //! Where the broker listens: the list of MQTT listeners, and the HTTP listener. Opens no socket.
 
+use std::path::PathBuf;
+
+use serde::Serialize;
+
 use super::address::Address;
 use super::listener::Listener;
 use super::reader::{Reader, Section};
 use super::value::{self, Given};
 
-/// The HTTP listener that serves `/metrics`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The HTTP listener: metrics, health, the API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Http {
     /// Whether there is one.
     pub enabled: bool,
     /// Where it listens; port 0 takes any free port.
     pub address: Address,
+    /// The file with the tokens that open the API; `None`: only programs of this machine may use it.
+    pub token_file: Option<PathBuf>,
 }
 
 impl Default for Http {
@@ -19,6 +25,7 @@ impl Default for Http {
         Self {
             enabled: true,
             address: Address::loopback(9883),
+            token_file: None,
         }
     }
 }
@@ -27,6 +34,7 @@ impl Section for Http {
     fn read(&mut self, reader: &mut Reader<'_, '_>) {
         reader.option("enabled", &mut self.enabled, value::boolean);
         reader.option("address", &mut self.address, |given| address(given, None));
+        reader.option("token_file", &mut self.token_file, value::optional_path);
     }
 }
 

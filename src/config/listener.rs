@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use ipnet::IpNet;
+use serde::{Serialize, Serializer};
 
 use super::address::Address;
 use super::listen;
@@ -14,7 +15,7 @@ use super::value::{self, Given, Words};
 use crate::types::Version;
 
 /// One MQTT listener.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Listener {
     /// Its name in the log and in metrics; `None`: its address.
     pub name: Option<String>,
@@ -51,7 +52,8 @@ pub enum Endpoint {
 }
 
 /// What carries MQTT packets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Transport {
     /// The bytes of the connection.
     #[default]
@@ -61,7 +63,7 @@ pub enum Transport {
 }
 
 /// The protocol versions that a listener speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Versions {
     /// MQTT 3.1.1.
     pub v3: bool,
@@ -203,6 +205,12 @@ impl Endpoint {
             Self::Tcp(address) => address.is_loopback(),
             Self::Unix(_) => true,
         }
+    }
+}
+
+impl Serialize for Endpoint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -28,6 +28,8 @@ mod tests;
 use std::ffi::OsString;
 use std::path::Path;
 
+use serde::Serialize;
+
 pub use address::Address;
 pub use auth::Auth;
 pub use changes::{Change, Effect, changes};
@@ -36,7 +38,7 @@ pub use filter::check_filter;
 pub use limits::Limits;
 pub use listen::Http;
 pub use listener::{Endpoint, Listener, Transport, Versions};
-pub use process::{Log, LogFormat, Runtime};
+pub use process::{Log, LogFormat, Runtime, check_log_level};
 pub use session::{DuplicateClientId, PendingPolicy, Retained, Session};
 pub use shared::{Shared, SharedRule, SharedStrategy};
 pub use store::{Durability, Retention, Store, StoreRule};
@@ -47,11 +49,11 @@ pub use units::{show_duration, show_size};
 use reader::{Reader, Section, Sources};
 
 /// Every option of the broker.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Config {
     /// `[[listeners]]`: where MQTT clients connect; at least one.
     pub listeners: Vec<Listener>,
-    /// `[http]`: where metrics are read.
+    /// `[http]`: metrics, health, the API.
     pub http: Http,
     /// `[auth]`: who may come in.
     pub auth: Auth,

@@ -1,18 +1,20 @@
 //! How the process runs and what it says on standard error. Starts nothing.
 
+use serde::Serialize;
+
 use super::reader::{Reader, Section};
 use super::suggest;
 use super::value::{self, Given, Words};
 
 /// The process.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Runtime {
     /// How many threads serve connections; 0: one per core.
     pub workers: usize,
 }
 
 /// The log on standard error.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Log {
     /// A level, or several `target=level` between commas; a level alone is that of all other targets.
     pub level: String,
@@ -21,7 +23,8 @@ pub struct Log {
 }
 
 /// How a log line looks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     /// For people.
     #[default]
@@ -54,6 +57,14 @@ impl Section for Log {
 
 impl Words for LogFormat {
     const WORDS: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
+}
+
+/// A log level as the option `log.level` takes it, in its plain form.
+///
+/// # Errors
+/// What would be right.
+pub fn check_log_level(text: &str) -> Result<String, String> {
+    level(&Given::Variable(text))
 }
 
 fn level(given: &Given<'_>) -> Result<String, String> {

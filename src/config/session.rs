@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::reader::{Reader, Section};
 use super::value::{self, Words};
 
 /// Connections and sessions.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Session {
     /// The longest Session Expiry Interval that is granted, and that of an MQTT 3.1.1 session; `None`: no limit.
     pub max_expiry: Option<Duration>,
@@ -47,7 +49,8 @@ pub struct Session {
 }
 
 /// What happens when a client connects with the identifier of one that is connected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DuplicateClientId {
     /// The newcomer takes over the session and the older connection is closed [MQTT-3.1.4-3].
     #[default]
@@ -57,7 +60,8 @@ pub enum DuplicateClientId {
 }
 
 /// What happens when more would wait on disk for a durable session than the limits allow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PendingPolicy {
     /// The oldest of what waits is dropped for that session.
     #[default]
@@ -67,7 +71,7 @@ pub enum PendingPolicy {
 }
 
 /// Retained messages.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Retained {
     /// How many retained messages there may be; `None`: no limit.
     pub max_messages: Option<u64>,

@@ -1,10 +1,12 @@
 //! How shared subscriptions without a replay choose a member. Knows no member.
 
+use serde::Serialize;
+
 use super::reader::{Reader, Section};
 use super::value::{self, Given, Words};
 
 /// Shared subscriptions.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Shared {
     /// The strategy of a group that no rule names.
     pub strategy: SharedStrategy,
@@ -13,7 +15,7 @@ pub struct Shared {
 }
 
 /// One `[[shared.rules]]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SharedRule {
     /// A group name; each `*` in it stands for any text.
     pub group: String,
@@ -22,7 +24,8 @@ pub struct SharedRule {
 }
 
 /// How a member of a group is chosen for a message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SharedStrategy {
     /// One after the other.
     #[default]

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::filter::check_filter;
 use super::reader::{Reader, Section};
 use super::value::{self, Given, Words};
 
 /// The event store.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Store {
     /// The data folder.
     pub path: PathBuf,
@@ -37,7 +39,8 @@ pub struct Store {
 }
 
 /// What an acknowledgement of a stored message promises.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Durability {
     /// It is on disk: it survives the end of the broker and of the machine.
     #[default]
@@ -49,7 +52,7 @@ pub enum Durability {
 }
 
 /// Limits of one channel; what lies beyond any of them is trimmed, oldest first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Retention {
     /// The age at which an event goes; `None`: no limit.
     pub max_age: Option<Duration>,
@@ -60,7 +63,7 @@ pub struct Retention {
 }
 
 /// One `[[store.rules]]`: which topics are stored, and for how long.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct StoreRule {
     /// Filters of the topics that are stored.
     pub filters: Vec<String>,

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::reader::{Reader, Section};
 use super::value;
 
 /// `$SYS/broker/...`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Sys {
     /// How often values that have changed are published; `None`: there are no such topics.
     pub interval: Option<Duration>,

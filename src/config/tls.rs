@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use super::reader::{Reader, Section};
 use super::value::{self, Words};
 
 /// TLS of one listener.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tls {
     /// PEM files, each with a certificate and those that sign it up to the CA; the first answers where no name fits.
     pub certificates: Vec<PathBuf>,
@@ -25,7 +27,8 @@ pub struct Tls {
 }
 
 /// A version of TLS.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TlsVersion {
     /// 1.2.
     #[default]
@@ -35,7 +38,8 @@ pub enum TlsVersion {
 }
 
 /// Whether clients show a certificate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ClientCertificate {
     /// They are not asked for one.
     #[default]
@@ -47,7 +51,8 @@ pub enum ClientCertificate {
 }
 
 /// Which part of a certificate names its client.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Identified {
     /// None: the certificate only lets in the connection.
     None,

@@ -115,6 +115,18 @@ impl LogReader {
         events.map(|(id, channel)| stats(id, channel)).collect()
     }
 
+    /// What the channels of events keep whose identifiers are among the next `most` from `first` on, and the identifier
+    /// behind those, if there are more.
+    pub fn channels_from(&self, first: ChannelId, most: usize) -> (Vec<ChannelStats>, Option<ChannelId>) {
+        let directory = self.shared.directory();
+        let end = first.0.saturating_add(most as u32).min(directory.next_id().0);
+        let ids = (first.0.max(1)..end).map(ChannelId);
+        let channels = ids.filter_map(|id| Some((id, directory.channel(id)?)));
+        let events = channels.filter(|(_, channel)| channel.kind == ChannelKind::Event);
+        let found = events.map(|(id, channel)| stats(id, channel)).collect();
+        (found, (end < directory.next_id().0).then_some(ChannelId(end)))
+    }
+
     /// The channel of a topic's events.
     pub fn find_channel(&self, topic: &str) -> Option<ChannelId> {
         self.shared.directory().find(ChannelKind::Event, topic.as_bytes())

@@ -61,11 +61,22 @@ impl LogReader {
     /// How many events wait for a cursor that stands at `floor` and started at `origin`; `None` if counting is not cheap.
     /// Events that the subscription would skip are counted too.
     pub fn pending(&self, filter: &dyn TopicMatch, origin: Option<&Origin>, floor: Position) -> Option<u64> {
-        if filter.exact().is_none() && self.channel_count() > MOST_ASKED {
+        self.pending_within(filter, origin, floor, MOST_COUNTED)
+    }
+
+    /// The same where up to `most_channels` are looked at one by one.
+    pub fn pending_within(
+        &self,
+        filter: &dyn TopicMatch,
+        origin: Option<&Origin>,
+        floor: Position,
+        most_channels: usize,
+    ) -> Option<u64> {
+        if filter.exact().is_none() && self.channel_count() > MOST_ASKED.max(most_channels) {
             return None;
         }
         let ids = self.select(filter);
-        if ids.len() > MOST_COUNTED {
+        if ids.len() > most_channels {
             return None;
         }
         let views = self.views(&ids);

@@ -94,6 +94,16 @@ impl Listener {
         self.socket.ip()
     }
 
+    /// Where it listens, with the port that it got.
+    pub fn shown(&self) -> String {
+        self.address.clone()
+    }
+
+    /// What it speaks, in a word.
+    pub fn protocol(&self) -> &'static str {
+        self.protocol
+    }
+
     /// Says in the log where it listens and for whom.
     pub fn announce(&self) {
         let (protocol, anonymous) = (self.protocol, self.door.gate.anonymous);

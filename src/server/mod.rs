@@ -5,6 +5,7 @@ mod hygiene;
 mod reload;
 mod workers;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::acl::AclError;
-use crate::admin;
+use crate::admin::{self, ListenerState, LogControl, Site, TokenFileError, Tokens};
 use crate::auth::UsersFileError;
 use crate::broker::Broker;
 use crate::config::{self, Config, Durability};
@@ -53,6 +54,9 @@ pub enum ServerError {
     /// The file that says who may do what cannot be used.
     #[error(transparent)]
     Acl(#[from] AclError),
+    /// The file of the API's tokens cannot be used.
+    #[error(transparent)]
+    Tokens(#[from] TokenFileError),
     /// A file of a listener with TLS cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsFileError),
@@ -70,7 +74,8 @@ pub enum ServerError {
 }
 
 /// Runs a broker until SIGTERM or SIGINT; returns when everything is on disk. At SIGHUP the configuration is read again.
-pub fn run(config: Config, reloading: &Reloading) -> Result<(), ServerError> {
+/// `log` is what the API changes the log level by.
+pub fn run(config: Config, log: Option<LogControl>, reloading: &Reloading) -> Result<(), ServerError> {
     files::raise_limit();
     hygiene::warn_of_root();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -81,7 +86,8 @@ pub fn run(config: Config, reloading: &Reloading) -> Result<(), ServerError> {
         let mut terminate = signal(SignalKind::terminate()).map_err(io("cannot wait for SIGTERM"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(io("cannot wait for SIGINT"))?;
         let mut hang_up = signal(SignalKind::hangup()).map_err(io("cannot wait for SIGHUP"))?;
-        let server = Server::start(config).await?;
+        let store = open_configured(&config)?;
+        let server = Server::start_with(config, store, log).await?;
         let name = loop {
             tokio::select! {
                 _ = terminate.recv() => break "SIGTERM",
@@ -100,9 +106,9 @@ pub fn run(config: Config, reloading: &Reloading) -> Result<(), ServerError> {
 #[derive(Debug)]
 pub struct Server {
     broker: Arc<Broker>,
-    addresses: Vec<std::net::SocketAddr>,
+    addresses: Vec<SocketAddr>,
     certificates: Vec<Arc<Certificates>>,
-    http_address: Option<std::net::SocketAddr>,
+    http_address: Option<SocketAddr>,
     workers: Workers,
     tasks: Vec<JoinHandle<()>>,
     http: Option<Http>,
@@ -118,20 +124,23 @@ struct Http {
 impl Server {
     /// Opens the configured store, binds every listener and begins to serve.
     pub async fn start(config: Config) -> Result<Self, ServerError> {
-        let store = open_store(&config.store).map_err(|source| ServerError::Store {
-            path: config.store.path.clone(),
-            source,
-        })?;
+        let store = open_configured(&config)?;
         Self::start_on(config, store).await
     }
 
     /// The same on a store of the caller's.
     pub async fn start_on(config: Config, store: Arc<dyn Store>) -> Result<Self, ServerError> {
+        Self::start_with(config, store, None).await
+    }
+
+    /// The same with a log whose level can be changed.
+    async fn start_with(config: Config, store: Arc<dyn Store>, log: Option<LogControl>) -> Result<Self, ServerError> {
         let clock = Clock::default();
         let (metrics, page) = Metrics::new(clock.now());
         let prepared = Prepared::new(config)?;
         let config = prepared.config().clone();
         let (mut listeners, mut certificates) = (Vec::new(), Vec::new());
+        let tokens = config.http.token_file.as_deref().map(Tokens::load).transpose()?;
         for listener in &config.listeners {
             let loaded = Certificates::load(listener, |name| metrics.certificate_expiry(name))?.map(Arc::new);
             certificates.extend(loaded.clone());
@@ -153,20 +162,23 @@ impl Server {
             http: None,
         };
         server.spawn_sys(page.clone());
-        server.spawn_listeners(listeners);
+        let listening = server.spawn_listeners(listeners);
         server.spawn_certificates();
-        server.spawn_http(http, page);
+        if let Some((listener, address)) = http {
+            let site = Site::new(server.broker.clone(), page, address, tokens);
+            server.spawn_http(listener, site.with_listeners(listening).with_log(log));
+        }
         server.spawn_housekeeping();
         Ok(server)
     }
 
     /// The TCP addresses that are listened on, with the ports that they got.
-    pub fn addresses(&self) -> &[std::net::SocketAddr] {
+    pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
     /// The address of the HTTP listener, if there is one.
-    pub fn http_address(&self) -> Option<std::net::SocketAddr> {
+    pub fn http_address(&self) -> Option<SocketAddr> {
         self.http_address
     }
 
@@ -210,19 +222,26 @@ impl Server {
         }
     }
 
-    fn spawn_listeners(&mut self, listeners: Vec<Listener>) {
+    fn spawn_listeners(&mut self, listeners: Vec<Listener>) -> Vec<ListenerState> {
+        let mut listening = Vec::new();
         let loopback_only = self.addresses.iter().all(|address| address.ip().is_loopback());
         for listener in listeners {
             listener.announce();
-            self.tasks.push(tokio::spawn(
-                listener.accept(self.broker.clone(), self.workers.handles()),
-            ));
+            let (address, protocol) = (listener.shown(), listener.protocol());
+            let task = tokio::spawn(listener.accept(self.broker.clone(), self.workers.handles()));
+            listening.push(ListenerState {
+                address,
+                protocol,
+                task: task.abort_handle(),
+            });
+            self.tasks.push(task);
         }
         if loopback_only {
             tracing::info!(
                 "only loopback addresses are open: programs on other machines cannot connect; to open the broker to a network: --listen 0.0.0.0:1883 --anonymous, or listeners in the configuration"
             );
         }
+        listening
     }
 
     /// Looks whether the files of certificates were changed, and warns before they expire.
@@ -246,11 +265,15 @@ impl Server {
         }));
     }
 
-    fn spawn_http(&mut self, http: Option<TcpListener>, page: MetricsPage) {
-        let Some(listener) = http else { return };
-        self.http_address = listener.local_addr().ok();
-        if let Some(address) = self.http_address {
-            tracing::info!(%address, "http listening");
+    fn spawn_http(&mut self, listener: TcpListener, site: Site) {
+        let address = site.address();
+        self.http_address = Some(address);
+        tracing::info!(%address, "http listening");
+        if !address.ip().is_loopback() && !site.has_tokens() {
+            tracing::warn!(
+                %address,
+                "the HTTP listener serves only /metrics, /healthz and /readyz: the API on a network needs http.token_file"
+            );
         }
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
@@ -258,7 +281,7 @@ impl Server {
                 // An error means that the server is gone: stop as well.
                 let _ = stopped.await;
             };
-            if let Err(fault) = admin::serve(listener, page, shutdown).await {
+            if let Err(fault) = admin::serve(listener, site, shutdown).await {
                 tracing::error!(%fault, "the HTTP listener failed");
             }
         });
@@ -299,6 +322,13 @@ impl Server {
     }
 }
 
+fn open_configured(config: &Config) -> Result<Arc<dyn Store>, ServerError> {
+    open_store(&config.store).map_err(|source| ServerError::Store {
+        path: config.store.path.clone(),
+        source,
+    })
+}
+
 /// The store that the configured durability asks for.
 fn open_store(config: &config::Store) -> Result<Arc<dyn Store>, StoreError> {
     let on_disk = |syncing| -> Result<Arc<dyn Store>, StoreError> {
@@ -326,14 +356,15 @@ fn open_store(config: &config::Store) -> Result<Arc<dyn Store>, StoreError> {
     }
 }
 
-async fn bind_http(config: &Config) -> Result<Option<TcpListener>, ServerError> {
+async fn bind_http(config: &Config) -> Result<Option<(TcpListener, SocketAddr)>, ServerError> {
     if !config.http.enabled {
         return Ok(None);
     }
     let address = &config.http.address;
     let listener = TcpListener::bind((address.host.as_str(), address.port)).await;
-    listener
-        .map(Some)
+    let bound = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
+    bound
+        .map(|(address, listener)| Some((listener, address)))
         .map_err(|source| ListenError::new(address.to_string(), source).into())
 }
 

@@ -346,3 +346,16 @@ def test_a_user_property_of_a_refusal_is_told(guarded, connect):
     writer = connect(guarded.broker, "writer")
     got = writer.publish("no/x")
     assert got.kind == wire.PUBACK and "not allowed" in got.prop("reason_string")
+
+
+def test_administrators_are_asked_no_rule(brokers, connect, tmp_path):
+    file = tmp_path / "acl"
+    file.write_text("allow subscribe client reader on s/#\n")
+    broker = brokers(config={"auth": {"acl_file": str(file)}}, store=["s/#"])
+    reader = connect(broker, "reader")
+    reader.granted("s/#")
+    got = api(broker, "/api/v1/publish", {"topic": "s/x", "payload": "told"})
+    assert got["stored"] is True
+    assert reader.message().payload == b"told"
+    got = api(broker, "/api/v1/receive", {"filter": "s/#", "replay": "first", "count": 1})
+    assert [message["topic"] for message in got["messages"]] == ["s/x"]

@@ -91,13 +91,20 @@ fn literal() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Those that are short enough to be made.
+const WORDS: [&str; 9] = ["and", "or", "not", "in", "is", "like", "null", "true", "false"];
+
 fn name() -> impl Strategy<Value = String> {
+    let quoted = |text: String| format!("\"{}\"", text.replace('"', "\"\""));
+    let step = prop_oneof![
+        "\\.[a-z]{1,3}",
+        "\\PC{1,3}".prop_map(move |text| format!(".{}", quoted(text))),
+        "\\[[0-9]{1,3}\\]",
+    ];
     prop_oneof![
-        "[a-zé_$][a-z0-9ß]{0,4}",
-        "\\PC{1,6}".prop_map(|text| format!("\"{}\"", text.replace('"', "\"\""))),
-        "(\\.[a-z]{1,3}|\\.\"\\PC{1,3}\"|\\[[0-9]{1,3}\\]){0,4}"
-            .prop_filter("quotes are closed", |path| path.matches('"').count() % 2 == 0)
-            .prop_map(|path| format!("payload{path}")),
+        "[a-zé_$][a-z0-9ß]{0,4}".prop_filter("no word of the language", |name| !WORDS.contains(&name.as_str())),
+        "\\PC{1,6}".prop_map(quoted),
+        prop::collection::vec(step, 0..5).prop_map(|path| format!("payload{}", path.concat())),
         Just("JMSTimestamp".to_owned()),
     ]
 }
