@@ -8,6 +8,7 @@ import pytest
 import wire
 from broker import run
 from raw import Client
+from test_api import Api, publish, receive
 
 RULES = """
 allow all                client admin       on #
@@ -354,8 +355,8 @@ def test_administrators_are_asked_no_rule(brokers, connect, tmp_path):
     broker = brokers(config={"auth": {"acl_file": str(file)}}, store=["s/#"])
     reader = connect(broker, "reader")
     reader.granted("s/#")
-    got = api(broker, "/api/v1/publish", {"topic": "s/x", "payload": "told"})
-    assert got["stored"] is True
+    api = Api(broker)
+    assert publish(api, "s/x", "told")["stored"] is True
     assert reader.message().payload == b"told"
-    got = api(broker, "/api/v1/receive", {"filter": "s/#", "replay": "first", "count": 1})
-    assert [message["topic"] for message in got["messages"]] == ["s/x"]
+    got = receive(api, "s/#", start="first", count=1)["messages"]
+    assert [message["topic"] for message in got] == ["s/x"]
