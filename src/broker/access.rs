@@ -33,8 +33,8 @@ struct Known {
     identity: Option<Identity>,
     /// Whether a connection has proved it: of a session that was on disk only the name is known.
     is_proved: bool,
-    /// Whether it is an administrator's: no rule concerns it.
-    administrates: bool,
+    /// Whether no rules hold for it.
+    unrestricted: bool,
     generation: u64,
     rights: Option<Arc<Rights>>,
 }
@@ -63,9 +63,10 @@ impl Held {
         };
     }
 
-    /// The session is an administrator's.
-    pub fn administrate(&self) {
-        self.lock().administrates = true;
+    /// No rules hold for the session's connection.
+    pub fn lift(&self) {
+        let mut known = self.lock();
+        (known.unrestricted, known.generation) = (true, 0);
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -94,15 +95,13 @@ impl AccessControl {
         }
         {
             let known = outbox.access.lock();
-            if known.administrates {
-                return None;
-            }
             if known.generation == generation {
                 return known.rights.clone();
             }
         }
         let acl = self.acl.read().unwrap_or_else(PoisonError::into_inner).clone();
         let mut known = outbox.access.lock();
+        let acl = acl.filter(|_| !known.unrestricted);
         known.rights = acl.map(|acl| Arc::new(rights_of(&acl, known.identity.as_ref(), outbox)));
         known.generation = generation;
         known.rights.clone()

@@ -34,10 +34,10 @@ pub struct Gate {
     pub listener: String,
     /// Whether clients that prove nothing may come in.
     pub anonymous: bool,
-    /// Whether its clients are administrators, whom no access rule concerns.
-    pub administrates: bool,
     /// The protocol versions that it speaks.
     pub versions: Versions,
+    /// Whether rules of access do not hold: for the administration, which comes in without a listener.
+    pub unrestricted: bool,
 }
 
 impl Default for Gate {
@@ -45,17 +45,18 @@ impl Default for Gate {
         Self {
             listener: "default".to_owned(),
             anonymous: true,
-            administrates: false,
             versions: Versions::default(),
+            unrestricted: false,
         }
     }
 }
 
 impl Arrival {
-    /// An administrator, whom no access rule concerns.
+    /// The administration's.
     pub fn administrator(address: SocketAddr) -> Self {
         let gate = Gate {
-            administrates: true,
+            listener: "http".to_owned(),
+            unrestricted: true,
             ..Gate::default()
         };
         Self {

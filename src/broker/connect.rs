@@ -61,9 +61,6 @@ impl Broker {
             outbox.own(identity.clone());
         }
         outbox.access.set_identity(identity.cloned(), true);
-        if arrival.gate.administrates {
-            outbox.access.administrate();
-        }
         self.admit_will(&connect, &outbox)?;
         let found = self.claim(&client_id, &outbox).await?;
         let now = self.clock.now();
@@ -87,6 +84,9 @@ impl Broker {
             entry.client.outbox.own(identity.clone());
         }
         entry.client.guard = None;
+        if arrival.gate.unrestricted {
+            entry.client.outbox.access.lift();
+        }
         if let Err(refused) = self.enter(&mut entry, &connect).await {
             self.sessions.release(&client_id);
             outbox.released().notify_waiters();

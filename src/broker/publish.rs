@@ -20,9 +20,9 @@ use crate::types::{Message, MessageParts, QoS, ReasonCode, SessionId, Timestamp,
 
 /// A PUBLISH that is refused.
 pub(super) struct Refusal {
-    pub(super) reason: ReasonCode,
+    pub reason: ReasonCode,
     drop: DropReason,
-    pub(super) why: &'static str,
+    pub why: &'static str,
 }
 
 impl Broker {

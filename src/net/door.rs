@@ -33,9 +33,9 @@ impl Door {
         Self {
             gate: Arc::new(Gate {
                 listener: config.name.clone().unwrap_or_else(|| address.to_owned()),
-                administrates: false,
                 anonymous: config.lets_in_anonymous(authenticates),
                 versions: config.versions,
+                unrestricted: false,
             }),
             transport: config.transport,
             path: config.path.clone(),

@@ -51,12 +51,12 @@ pub enum ServerError {
     /// The users file cannot be used.
     #[error(transparent)]
     Users(#[from] UsersFileError),
-    /// The file that says who may do what cannot be used.
-    #[error(transparent)]
-    Acl(#[from] AclError),
     /// The file of the API's tokens cannot be used.
     #[error(transparent)]
     Tokens(#[from] TokenFileError),
+    /// The file that says who may do what cannot be used.
+    #[error(transparent)]
+    Acl(#[from] AclError),
     /// A file of a listener with TLS cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsFileError),

@@ -137,7 +137,7 @@ impl Broker {
             reset_cursor: true,
             options: known.options,
             selector: known.selector,
-            guard: self.access.rights(&client.outbox),
+            guard: self.guard(client),
         };
         let granted = self
             .grant(client, &request, now)
