@@ -43,6 +43,8 @@ struct Known {
 #[derive(Debug)]
 pub(super) struct Guard {
     generation: u64,
+    /// It was made while messages waited: once they are gone it may be lifted.
+    is_queued: bool,
     rights: Option<Arc<Rights>>,
 }
 
@@ -184,14 +186,15 @@ impl Broker {
             return None;
         }
         let generation = self.access.generation.load(Ordering::Acquire);
+        // What waits may be for a subscription that is not there any more.
+        let is_queued = !client.waiting.is_empty() || !client.blocked.is_empty();
         if let Some(guard) = &client.guard
             && guard.generation == generation
+            && (is_queued || !guard.is_queued)
         {
             return guard.rights.clone();
         }
         let rights = self.access.rights(&client.outbox);
-        // What is queued may be for a subscription that is not there any more.
-        let is_queued = !client.waiting.is_empty() || !client.blocked.is_empty();
         let rights = rights.filter(|rights| {
             let mut subscriptions = client.subscriptions.iter();
             is_queued
@@ -201,6 +204,7 @@ impl Broker {
         });
         client.guard = Some(Box::new(Guard {
             generation,
+            is_queued,
             rights: rights.clone(),
         }));
         rights

@@ -168,6 +168,25 @@ mod tests {
     }
 
     #[test]
+    fn only_those_are_chosen_that_may_have_it() {
+        for (name, strategy) in Strategy::NAMES {
+            let mut cursor = SharedCursor {
+                next: 1,
+                sticky: Some(10),
+            };
+            let all = members(&[true, true, true, false]);
+            for random in 0..50 {
+                let of = |ids: &'static [u64]| move |member: &Member| ids.contains(&member.id);
+                let mut choose = |ids| choose_live(strategy, &mut cursor, &all, random, random, of(ids));
+                assert_eq!(choose(&[11]), Some(1), "{name}");
+                assert_eq!(choose(&[13]), Some(3), "{name}: an absent one, where no other may");
+                assert!(matches!(choose(&[12, 10]), Some(0 | 2)), "{name}");
+                assert_eq!(choose(&[]), None, "{name}");
+            }
+        }
+    }
+
+    #[test]
     fn the_connected_come_before_the_absent() {
         for (name, strategy) in Strategy::NAMES {
             let mut cursor = SharedCursor {

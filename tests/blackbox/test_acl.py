@@ -8,6 +8,7 @@ import pytest
 import wire
 from broker import run
 from raw import Client
+from test_api import Api, publish, receive
 
 RULES = """
 allow all                client admin       on #
@@ -346,3 +347,16 @@ def test_a_user_property_of_a_refusal_is_told(guarded, connect):
     writer = connect(guarded.broker, "writer")
     got = writer.publish("no/x")
     assert got.kind == wire.PUBACK and "not allowed" in got.prop("reason_string")
+
+
+def test_administrators_are_asked_no_rule(brokers, connect, tmp_path):
+    file = tmp_path / "acl"
+    file.write_text("allow subscribe client reader on s/#\n")
+    broker = brokers(config={"auth": {"acl_file": str(file)}}, store=["s/#"])
+    reader = connect(broker, "reader")
+    reader.granted("s/#")
+    api = Api(broker)
+    assert publish(api, "s/x", "told")["stored"] is True
+    assert reader.message().payload == b"told"
+    got = receive(api, "s/#", start="first", count=1)["messages"]
+    assert [message["topic"] for message in got] == ["s/x"]

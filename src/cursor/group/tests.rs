@@ -47,6 +47,20 @@ fn nobody_with_credit_means_waiting() {
 }
 
 #[test]
+fn only_members_that_may_have_it_get_an_event() {
+    for (name, strategy) in Strategy::NAMES {
+        let group = group(strategy, &[(A, 9), (B, 9), (C, 0)]);
+        for topic in 0..50 {
+            let choose = |members: &[MemberId]| group.choose_of(topic, topic, |member| members.contains(&member));
+            assert_eq!(choose(&[A]), Some(A), "{name}");
+            assert_eq!(choose(&[B]), Some(B), "{name}");
+            assert_eq!(choose(&[C]), None, "{name}: it waits for the one that may");
+            assert_eq!(choose(&[]), None, "{name}");
+        }
+    }
+}
+
+#[test]
 fn round_robin_takes_turns_among_those_with_credit() {
     let mut group = group(Strategy::RoundRobin, &[(A, 9), (B, 2), (C, 9)]);
     let dealt: Vec<_> = (1..=7).filter_map(|position| deal(&mut group, position, 0)).collect();
