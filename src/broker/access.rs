@@ -26,7 +26,7 @@ pub(super) struct AccessControl {
 
 /// What is known of one session.
 #[derive(Debug, Default)]
-pub(super) struct Held(Mutex<Known>);
+pub(super) struct Held(Mutex<Option<Box<Known>>>);
 
 #[derive(Debug, Default)]
 struct Known {
@@ -53,23 +53,37 @@ pub(super) const LIVE: &[Action] = &[Action::Subscribe];
 /// The same for one with a start option.
 pub(super) const REPLAY: &[Action] = &[Action::Subscribe, Action::Replay];
 
+impl Known {
+    /// A session that proves nothing; there is nothing more to know of it.
+    fn nobody() -> Self {
+        Self {
+            is_proved: true,
+            ..Self::default()
+        }
+    }
+}
+
 impl Held {
     /// Who the session's connection has proved to be; `is_proved` is false where only its name is known.
     pub fn set_identity(&self, identity: Option<Identity>, is_proved: bool) {
-        *self.lock() = Known {
+        let known = Known {
             identity,
             is_proved,
             ..Known::default()
         };
+        // Nobody, surely, is what nothing stands for.
+        let is_someone = known.identity.is_some() || !is_proved;
+        *self.lock() = is_someone.then(|| Box::new(known));
     }
 
     /// No rules hold for the session's connection.
     pub fn lift(&self) {
-        let mut known = self.lock();
+        let mut held = self.lock();
+        let known = held.get_or_insert_with(|| Box::new(Known::nobody()));
         (known.unrestricted, known.generation) = (true, 0);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, Option<Box<Known>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -94,13 +108,14 @@ impl AccessControl {
             return None;
         }
         {
-            let known = outbox.access.lock();
-            if known.generation == generation {
+            let held = outbox.access.lock();
+            if let Some(known) = held.as_ref().filter(|known| known.generation == generation) {
                 return known.rights.clone();
             }
         }
         let acl = self.acl.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut known = outbox.access.lock();
+        let mut held = outbox.access.lock();
+        let known = held.get_or_insert_with(|| Box::new(Known::nobody()));
         let acl = acl.filter(|_| !known.unrestricted);
         known.rights = acl.map(|acl| Arc::new(rights_of(&acl, known.identity.as_ref(), outbox)));
         known.generation = generation;
@@ -132,7 +147,7 @@ impl AccessControl {
     /// Of a session that nobody has come back to since the start, groups and claims are not known: what may be for it is
     /// kept, and looked at when it is delivered.
     fn is_unknown(&self, outbox: &Outbox) -> bool {
-        !outbox.is_connected() && !outbox.access.lock().is_proved
+        !outbox.is_connected() && outbox.access.lock().as_ref().is_some_and(|known| !known.is_proved)
     }
 }
 

@@ -1,6 +1,6 @@
 //! One client as its connection's task holds it: the session, its subscriptions, its mailbox. Nobody else touches it.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -20,7 +20,6 @@ use super::tally::Tally;
 use super::turn::Turn;
 use super::unwritten::Unwritten;
 use super::will::Will;
-use crate::auth::Identity;
 use crate::codec::Packet;
 use crate::log::{Command, SessionRecord, SubscriptionKind, SubscriptionRecord};
 use crate::selector::Selector;
@@ -50,10 +49,8 @@ pub struct Client {
     pub(super) next_ack: u64,
     pub(super) next_key: u32,
     pub(super) will: Option<Box<Will>>,
-    /// Who it has proved to be on this connection, by whatever means.
-    pub(super) identity: Option<Identity>,
     /// When the identity stops being proved.
-    pub(super) valid_until: Option<Timestamp>,
+    pub(super) valid_until: Option<NonZeroU64>,
     /// What a connection with an Authentication Method can prove again.
     pub(super) credentials: Option<Box<Credentials>>,
     /// Whether its messages have to be looked at one by one, if that is known.
@@ -211,7 +208,12 @@ impl Client {
 
     /// When what the client proved stops being true, and its connection has to end.
     pub fn valid_until(&self) -> Option<Timestamp> {
-        self.valid_until
+        self.valid_until.map(|until| Timestamp(until.get()))
+    }
+
+    /// Where its connection comes from.
+    pub fn peer(&self) -> Option<Peer> {
+        self.reached.as_ref().map(|reached| reached.peer)
     }
 
     /// Writes a packet.

@@ -1,5 +1,6 @@
 //! CONNECT: who may come in, and which session it gets.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -102,13 +103,11 @@ impl Broker {
             session_present,
             ..self.new_connack(&connect, assigned_id, authenticated.as_ref())
         };
-        client.identity = identity.cloned();
-        client.valid_until = authenticated.as_ref().and_then(|authenticated| authenticated.until);
-        client.credentials = client
-            .identity
-            .clone()
+        let until = authenticated.as_ref().and_then(|authenticated| authenticated.until);
+        client.valid_until = until.and_then(|until| NonZeroU64::new(until.0));
+        client.credentials = identity
             .filter(|_| connect.authentication_method.is_some())
-            .map(|identity| Box::new(Credentials::new(identity)));
+            .map(|identity| Box::new(Credentials::new(identity.clone())));
         client.write(Packet::ConnAck(Box::new(connack)));
         self.connections.fetch_add(1, Ordering::Relaxed);
         self.metrics.connections.increment(1);
@@ -541,7 +540,6 @@ pub(super) fn new_client(session: Session, outbox: Arc<Outbox>) -> Client {
         acks: Vec::new(),
         next_ack: 0,
         next_key: 0,
-        identity: None,
         guard: None,
         valid_until: None,
         credentials: None,

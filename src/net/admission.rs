@@ -9,9 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::refusal::note;
 use super::wire::Wire;
-use crate::broker::{
-    Arrival, Authenticated, Broker, Client, Gate, Introduced, Introduction, Refused, check_certificate,
-};
+use crate::broker::{Arrival, Authenticated, Broker, Client, Introduced, Introduction, Refused, check_certificate};
 use crate::codec::{self, Auth, ConnAck, Connect, DecodeLimits, Packet};
 use crate::metrics::RefusalReason;
 use crate::types::{ReasonCode, Version};
@@ -54,7 +52,7 @@ pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
             "no CONNECT, or no end of its authentication, in time",
         ),
     };
-    refuse(wire, broker, &arrival.gate, refusal, largest).await;
+    refuse(wire, broker, &arrival, refusal, largest).await;
     None
 }
 
@@ -205,11 +203,17 @@ async fn read_connect<S: AsyncRead + AsyncWrite + Unpin>(
 async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     broker: &Broker,
-    gate: &Gate,
+    arrival: &Arrival,
     refusal: Refusal,
     largest: usize,
 ) {
-    note(broker, &gate.listener, wire.peer, refusal.reason, &refusal.what);
+    note(
+        broker,
+        &arrival.gate.listener,
+        arrival.peer,
+        refusal.reason,
+        &refusal.what,
+    );
     let Some((connack, version)) = refusal.answer else {
         return;
     };

@@ -15,7 +15,7 @@ use super::keep_alive::KeepAlive;
 use super::throttle::Throttle;
 use super::validity::Validity;
 use super::wire::Wire;
-use crate::broker::{Arrival, Broker, Cause, Client, Counted, Next, Pumped};
+use crate::broker::{Arrival, Broker, Cause, Client, Counted, Next, Peer, Pumped};
 use crate::codec::{self, DecodeLimits, Disconnect, Packet, spare};
 use crate::metrics::Limit;
 use crate::session::Fault;
@@ -48,7 +48,7 @@ where
     let begin = async move {
         let (stream, arrival, counted) = open.await?;
         let max_packet_size = broker.config().session.max_packet_size;
-        let wire = Wire::new(stream, arrival.peer, max_packet_size);
+        let wire = Wire::new(stream, max_packet_size);
         begin(wire, broker, arrival, counted, deadline).await
     };
     Serving::Beginning(Box::pin(begin))
@@ -179,7 +179,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
         let client = &admitted.client;
         let validity = Validity::new(client.valid_until(), broker.clock());
         let throttle = Throttle::new(&broker.config().limits, Instant::now());
-        tracing::info!(client = %client.client_id(), peer = %wire.peer, version = ?client.version(), "connected");
+        tracing::info!(client = %client.client_id(), peer = %shown(client.peer()), version = ?client.version(), "connected");
         Self {
             wire,
             held: Held {
@@ -274,7 +274,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
     /// Tells a client of MQTT 5 why its connection ends, after what was written for it already.
     async fn end(mut self, end: End) {
         let Some(client) = &mut self.held.client else { return };
-        let (name, peer) = (client.client_id(), self.wire.peer);
+        let (name, peer) = (client.client_id(), shown(client.peer()));
         let fault = match end {
             End::Client(said) => {
                 tracing::info!(client = %name, %peer, "disconnected");
@@ -451,6 +451,10 @@ fn poll_event<S: AsyncRead + AsyncWrite + Unpin>(
 
 fn wait_for_room(broker: Arc<Broker>) -> Boxed<()> {
     Box::pin(async move { broker.log().room().await })
+}
+
+fn shown(peer: Option<Peer>) -> String {
+    peer.map(|peer| peer.to_string()).unwrap_or_default()
 }
 
 /// Section 3.14.2.1 has 0xA0 for a connection that has lasted as long as it was authorised to, which is what the end of a

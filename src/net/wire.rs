@@ -9,14 +9,12 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::broker::Peer;
 use crate::codec::spare;
 
 /// A stream with the input that is left of it. An idle one holds no buffer, only the beginning of a packet.
 pub(super) struct Wire<S> {
     pub stream: S,
     pub input: BytesMut,
-    pub peer: Peer,
     /// The largest packet that the client was told it may send, bytes.
     pub max_packet_size: u32,
     /// Whether the stream may hold output back that it took: one with frames of its own does.
@@ -24,11 +22,10 @@ pub(super) struct Wire<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    pub fn new(stream: S, peer: Peer, max_packet_size: u32) -> Self {
+    pub fn new(stream: S, max_packet_size: u32) -> Self {
         Self {
             stream,
             input: BytesMut::new(),
-            peer,
             max_packet_size,
             unflushed: false,
         }
@@ -104,8 +101,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         };
         match tokio::time::timeout(GOODBYE_TIMEOUT, write).await {
             Ok(Ok(())) => {}
-            Ok(Err(fault)) => tracing::debug!(peer = %self.peer, %fault, "the last packet could not be written"),
-            Err(_) => tracing::debug!(peer = %self.peer, "the client did not read the last packet"),
+            Ok(Err(fault)) => tracing::debug!(%fault, "the last packet could not be written"),
+            Err(_) => tracing::debug!("the client did not read the last packet"),
         }
     }
 }
