@@ -4,10 +4,12 @@ import re
 import shutil
 import socket
 import ssl
+import subprocess
 
 import pytest
 
 import mosquitto
+from broker import BINARY
 from listeners import (
     closed,
     context,
@@ -306,3 +308,23 @@ def test_flags_open_a_listener_with_tls(brokers, certs, name):
     with socket.create_connection(("127.0.0.1", broker.port)) as plain:
         plain.sendall(GARBAGE["MQTT"])
         assert plain.recv(1) in (b"", b"\x15")
+
+
+@pytest.mark.parametrize("needs_password", [False, True])
+def test_a_password_beside_a_certificate_is_right_and_of_the_same_user(brokers, certs, tmp_path, needs_password):
+    users = tmp_path / "users"
+    for user in ("ann", "bob"):
+        line = [BINARY, "passwd", users, user, "--iterations", "4096"]
+        assert subprocess.run(line, input=f"of {user}\n", capture_output=True, text=True, check=False).returncode == 0
+    table = {"name": "tls", "address": "127.0.0.1:0", "anonymous": False, "tls": mutual(certs)}
+    auth = {"users_file": str(users), "certificate_needs_password": needs_password}
+    broker = listening(brokers, table, auth=auth)
+
+    def reason(**names) -> int:
+        client = Client(None, over=secure(port(broker, "tls"), context(certs, "client")))
+        return client.connect(**names).reason
+
+    assert reason() == (0x87 if needs_password else 0)
+    assert reason(username=b"ann", password=b"of ann") == 0
+    assert reason(username=b"ann", password=b"of bob") == 0x86
+    assert reason(username=b"bob", password=b"of bob") in (0x86, 0x87)
