@@ -13,6 +13,7 @@ import pytest
 
 import wire
 from broker import BINARY
+from listeners import make_certificates
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 CODE = {5: {"wrong": 0x86, "denied": 0x87}, 4: {"wrong": 4, "denied": 5}}
@@ -271,3 +272,37 @@ def test_a_connection_ends_with_its_token(issuer, dial, name, version):
         assert client.expect_closed() == []
     issuer.wait_log("has expired")
     assert tried(dial(issuer, version), name, "", token(iss="me")) == 0
+
+
+def openssl(*words, data=None):
+    done = subprocess.run(["openssl", *map(str, words)], input=data, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def raw_signature(der):
+    """The two numbers of an ECDSA signature, 32 bytes each, out of their DER form."""
+    first, second = der[4 : 4 + der[3]], der[4 + der[3] + 2 :]
+    return b"".join(number.lstrip(b"\0").rjust(32, b"\0") for number in (first, second))
+
+
+def signed_by(key, alg, **claims):
+    """A token signed with a private key."""
+    text = token(alg=alg, **claims).rpartition(".")[0]
+    signature = openssl("dgst", "-sha256", "-sign", key, data=text.encode())
+    return f"{text}.{b64(raw_signature(signature) if alg == 'ES256' else signature)}"
+
+
+def test_tokens_are_signed_with_private_keys_too(brokers, dial, tmp_path, name):
+    certs = make_certificates(tmp_path / "certs")
+    ec, other, rsa = certs / "server.key", certs / "second.key", tmp_path / "rsa.key"
+    openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", rsa)
+    (tmp_path / "keys.pem").write_bytes(b"".join(openssl("pkey", "-in", key, "-pubout") for key in (ec, rsa)))
+    broker = brokers(config=f'[auth.jwt]\nkeys_file = "{tmp_path / "keys.pem"}"\n')
+    assert tried(dial(broker), name, "ann", signed_by(ec, "ES256")) == 0
+    assert tried(dial(broker), f"{name}-2", "ann", signed_by(rsa, "RS256")) == 0
+    for key, alg in ((other, "ES256"), (rsa, "ES256"), (ec, "RS256")):
+        assert tried(dial(broker), f"{name}-3", "ann", signed_by(key, alg)) == CODE[5]["wrong"]
+    # A public key is no secret of HS256.
+    public = (tmp_path / "keys.pem").read_bytes()
+    assert tried(dial(broker), f"{name}-3", "ann", token(key=public)) == CODE[5]["wrong"]
