@@ -168,6 +168,10 @@ class Broker:
             assert time.monotonic() < deadline, f"condition never held; /metrics:\n{now.text}"
             time.sleep(0.05)
 
+    def wait_refused(self, count: float, reason: str) -> None:
+        """Until so many connections were refused for a reason: the counter may move a moment after one has closed."""
+        self.wait_metrics(lambda now: now.total("rewindmq_connections_refused_total", reason=reason) == count)
+
 
 def run(*arguments: str | Path, env=None, timeout: float = 60) -> subprocess.CompletedProcess:
     """A command of the binary that ends by itself; its output is text."""

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+import attacks
 import broker as broker_module
 from broker import BINARY, Broker
 from raw import Client
@@ -152,3 +153,13 @@ def pass_time(until_ns: int) -> None:
 def clock():
     """`clock(seconds)` lets at least that much time pass: only for rules that speak of time."""
     return lambda seconds: pass_time(time.time_ns() + int(seconds * 1e9))
+
+
+@pytest.fixture
+def good(broker):
+    """Good clients of the module's broker, served before and behind the test."""
+    one = attacks.Bystander(broker)
+    one.check()
+    yield one
+    one.check()
+    one.close()

@@ -13,24 +13,9 @@ BROKER = {"config": {"session": {"connect_timeout": "2s"}, "log": attacks.QUIET}
 CONNECT = wire.connect(5, "", True, 0, [], None)
 
 
-@pytest.fixture
-def good(broker):
-    """Good clients of the module's broker, served before and behind the test."""
-    one = attacks.Bystander(broker)
-    one.check()
-    yield one
-    one.check()
-    one.close()
-
-
 def refused(broker, reason):
     """Connections refused so far for a reason."""
     return broker.metrics().total("rewindmq_connections_refused_total", reason=reason)
-
-
-def wait_refused(broker, count, reason):
-    """Until so many were; the counter may move a moment after the connection has closed."""
-    broker.wait_metrics(lambda now: now.total("rewindmq_connections_refused_total", reason=reason) == count)
 
 
 def test_thousands_of_connections_that_send_nothing(brokers):
@@ -59,7 +44,7 @@ def test_silent_connections_are_closed_and_counted(broker, good):
     with many(broker, 100) as silent:
         good.check()
         assert all(closed(one) == b"" for one in silent)
-    wait_refused(broker, before + 100, "timeout")
+    broker.wait_refused(before + 100, "timeout")
 
 
 def test_a_connect_that_comes_byte_by_byte_is_cut_off(broker, good, clock):
@@ -77,7 +62,7 @@ def test_a_connect_that_comes_byte_by_byte_is_cut_off(broker, good, clock):
             if byte % 10 == 0:
                 good.check()
         assert all(closed(one) == b"" for one in slow)
-    wait_refused(broker, before + 20, "timeout")
+    broker.wait_refused(before + 20, "timeout")
 
 
 def test_a_connect_that_announces_much_and_sends_little_takes_no_memory(broker, good):
@@ -100,7 +85,7 @@ def test_a_flood_of_connects_that_are_refused(broker, good):
                 one.sendall(bad)
             good.check()
             assert all(closed(one)[:1] == b"\x20" for one in flood)
-    wait_refused(broker, before + 500, "protocol")
+    broker.wait_refused(before + 500, "protocol")
 
 
 def test_a_flood_of_takeovers_of_one_identifier(broker, good):

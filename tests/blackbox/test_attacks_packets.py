@@ -18,16 +18,6 @@ BROKER = {
 }
 
 
-@pytest.fixture
-def good(broker):
-    """Good clients of the module's broker, served before and behind the test."""
-    one = attacks.Bystander(broker)
-    one.check()
-    yield one
-    one.check()
-    one.close()
-
-
 def limited(broker, limit):
     """How often a limit was counted."""
     return broker.metrics().total("rewindmq_limited_total", limit=limit)
