@@ -1,7 +1,5 @@
 //! The cases over TCP, against this project's broker as a server with sockets of its own.
 
-use std::time::Duration;
-
 use rewindmq::config::Transport;
 
 use super::tcp::{Options, run_all};
@@ -12,14 +10,7 @@ fn every_case_holds_over_tcp() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let rows = runtime.expect("a runtime").block_on(async {
         let server = own_broker::start(Transport::Tcp).await.expect("the broker starts");
-        let options = Options {
-            address: server.addresses()[0],
-            own: true,
-            parallel: 64,
-            max_time: Duration::from_secs(4),
-            settle: Duration::ZERO,
-            patience: Duration::from_secs(20),
-        };
+        let options = Options::own(server.addresses()[0]);
         let rows = run_all(&cases(), &options).await;
         server.stop().await;
         rows

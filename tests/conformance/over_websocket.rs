@@ -2,7 +2,6 @@
 //! out again. Frames end where reads end, not where packets do.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use rewindmq::config::Transport;
@@ -25,14 +24,7 @@ fn every_case_holds_over_websocket() {
         let bridge = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = bridge.local_addr().expect("an address");
         let task = tokio::spawn(serve(bridge, server.addresses()[0]));
-        let options = Options {
-            address,
-            own: true,
-            parallel: 64,
-            max_time: Duration::from_secs(4),
-            settle: Duration::ZERO,
-            patience: Duration::from_secs(20),
-        };
+        let options = Options::own(address);
         let rows = run_all(&cases(), &options).await;
         task.abort();
         server.stop().await;

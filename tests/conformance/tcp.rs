@@ -34,6 +34,21 @@ pub struct Options {
     pub patience: Duration,
 }
 
+impl Options {
+    /// For a broker of this project in the same process.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the tool is told"))]
+    pub fn own(address: SocketAddr) -> Self {
+        Self {
+            address,
+            own: true,
+            parallel: 64,
+            max_time: Duration::from_secs(4),
+            settle: Duration::ZERO,
+            patience: Duration::from_secs(20),
+        }
+    }
+}
+
 /// Runs cases in every version of theirs.
 pub async fn run_all(cases: &[Case], options: &Options) -> Vec<Row> {
     let (alone, together): (Vec<_>, Vec<_>) = cases.iter().partition(|case| case.needs.alone);
