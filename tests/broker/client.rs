@@ -12,11 +12,14 @@ use rewindmq::codec::{
 };
 use rewindmq::types::{PacketId, QoS, ReasonCode, Version};
 
+use super::server::Broker;
 pub use super::values::{Message, Post, Received, filter, lasting, message, packet, post, v3, v5};
 use super::values::{owned, pairs};
 
 /// How long anything may take before the test fails.
 pub const DEADLINE: Duration = Duration::from_secs(20);
+
+const CONNECTIONS: &str = "rewindmq_connections";
 
 /// A connected client. It answers PUBREL, unless it is told not to, and nothing else on its own.
 pub struct Client {
@@ -371,6 +374,14 @@ impl Client {
     /// Breaks the connection without a word and waits until the broker has noticed. Gives what it had still written.
     pub fn cut(mut self) -> Vec<Received> {
         self.stream.shutdown(Shutdown::Write).expect("a connection");
+        self.cut_off()
+    }
+
+    /// As [`Client::cut`], with nothing read until the broker has noticed, so that what is written has an end.
+    pub fn cut_unread(mut self, broker: &Broker) -> Vec<Received> {
+        let others = broker.metric(CONNECTIONS) - 1.0;
+        self.stream.shutdown(Shutdown::Write).expect("a connection");
+        broker.await_metric(CONNECTIONS, |connections| connections <= others);
         self.cut_off()
     }
 
