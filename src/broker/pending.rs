@@ -75,7 +75,9 @@ impl Broker {
         }
         if !durable.behind && !self.fits_surely(&durable.measured, &limits) {
             // What is queued is in the log as well, where it can be counted and left out.
-            client.blocked.drop_with_cursor();
+            if let Some(blocked) = client.blocked.used() {
+                blocked.drop_with_cursor();
+            }
             client.waiting.drop_with_cursor();
             client.outbox.place_falls_behind();
             durable.fall_behind();

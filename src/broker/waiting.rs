@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::access::{LIVE, may};
 use super::client::Client;
-use super::queue::Queued;
+use super::queue::{Queue, Queued};
 use super::replay::metric_reason;
 use super::{Broker, OUTPUT_LIMIT};
 use crate::acl::Rights;
@@ -24,7 +24,7 @@ impl Broker {
                 .front()
                 .is_some_and(|queued| client.can_send_first(queued));
             let next = if from_blocked {
-                client.blocked.pop_front()
+                client.blocked.used().and_then(Queue::pop_front)
             } else {
                 client.waiting.pop_front()
             };
