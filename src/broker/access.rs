@@ -134,8 +134,9 @@ impl AccessControl {
         }
         let (outbox, actions) = match target {
             Target::Share(_) | Target::Group(_) => return Admission::Ask,
-            Target::Live(outbox, _) | Target::Selected(outbox, _) => (outbox, LIVE),
-            Target::Replay(outbox, ..) => (outbox, REPLAY),
+            Target::Live(outbox, _) => (outbox, LIVE),
+            Target::Selected(selected) => (selected.outbox(), LIVE),
+            Target::Replay(replayed) => (replayed.outbox(), REPLAY),
         };
         if self.may(outbox, actions, topic) || self.is_unknown(outbox) {
             Admission::Yes
