@@ -10,14 +10,18 @@ use crate::admin::site::Site;
 use crate::broker::manage::{ClientFilter, ClientSummary, SubscriptionView};
 
 pub(super) async fn list(State(site): State<Site>, query: Query) -> Answer {
-    query.only(&["limit", "cursor", "prefix", "connected"])?;
+    query.only(&["limit", "cursor", "prefix", "connected", "sort"])?;
     let filter = ClientFilter {
         after: query.text_cursor()?,
         prefix: query.text("prefix").unwrap_or_default().to_owned(),
         connected: query.flag("connected")?,
         durable: None,
     };
-    page(site, filter, query.limit()?).await
+    let Some(limit) = query.worst("waiting")? else {
+        return page(site, filter, query.limit()?).await;
+    };
+    let items = aside(move || site.broker.clients_by_waiting(&filter, limit)).await?;
+    Ok(Json::ok(&Listing { items, next: None }))
 }
 
 pub(super) async fn sessions(State(site): State<Site>, query: Query) -> Answer {

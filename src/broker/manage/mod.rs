@@ -5,6 +5,7 @@ mod channels;
 mod clients;
 mod cursors;
 mod groups;
+mod lags;
 mod publish;
 mod reset;
 mod retained;

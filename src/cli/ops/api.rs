@@ -7,7 +7,7 @@ use std::time::Duration;
 use form_urlencoded::Serializer;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
-use ureq::http::{Method, Request, Response, StatusCode, Uri};
+use ureq::http::{Method, Request, Response, Uri};
 use ureq::{Agent, Body};
 
 /// Parameters of a query; those without a value are left out.
@@ -93,6 +93,11 @@ impl Api {
         })
     }
 
+    /// Where the broker's HTTP listener is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// What stands at a path.
     pub fn read(&self, path: &str, query: &Query<'_>) -> Result<Value, OpsError> {
         self.json(self.send(&Method::GET, path, query, None)?)
@@ -162,6 +167,15 @@ impl Api {
             url: url.clone(),
             why: fault.to_string(),
         })?;
+        let sent = match *method {
+            // What only looks is not waited for as long as what changes something.
+            Method::GET => self
+                .agent
+                .configure_request(sent)
+                .timeout_recv_response(Some(PATIENCE))
+                .build(),
+            _ => sent,
+        };
         self.agent.run(sent).map_err(|fault| self.no_answer(fault))
     }
 
@@ -230,6 +244,8 @@ const TOKEN_HINT: &str = "name a file with a token that the broker knows (a line
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// How long a listener may take to accept.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+/// How long an answer may take to begin.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// What the API gives at most in one page.
 const PAGE: u64 = 1_000;
 /// A page of the longest topics is smaller.

@@ -16,8 +16,12 @@ pub(super) struct Column {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Text,
+    /// A text that stands at the right.
+    Right,
     Flag,
     Number,
+    /// A number whose thousands are set apart.
+    Count,
     Bytes,
     Seconds,
 }
@@ -28,6 +32,11 @@ impl Column {
         Self::new(title, path, Kind::Text)
     }
 
+    /// A text that stands at the right.
+    pub const fn right(title: &'static str, path: &'static str) -> Self {
+        Self::new(title, path, Kind::Right)
+    }
+
     /// Yes or no.
     pub const fn flag(title: &'static str, path: &'static str) -> Self {
         Self::new(title, path, Kind::Flag)
@@ -36,6 +45,11 @@ impl Column {
     /// A number.
     pub const fn number(title: &'static str, path: &'static str) -> Self {
         Self::new(title, path, Kind::Number)
+    }
+
+    /// A number whose thousands are set apart.
+    pub const fn count(title: &'static str, path: &'static str) -> Self {
+        Self::new(title, path, Kind::Count)
     }
 
     /// A number of bytes.
@@ -58,6 +72,7 @@ impl Column {
         match (self.kind, value) {
             (_, Value::Null) => "-".to_owned(),
             (Kind::Flag, Value::Bool(flag)) => if *flag { "yes" } else { "no" }.to_owned(),
+            (Kind::Count, Value::Number(number)) => show_count(number.as_f64().unwrap_or_default()),
             (Kind::Bytes, Value::Number(number)) => show_bytes(number.as_f64().unwrap_or_default()),
             (Kind::Seconds, Value::Number(number)) => show_seconds(number.as_f64().unwrap_or_default()),
             (_, Value::String(text)) => show_text(text),
@@ -86,6 +101,19 @@ pub(super) fn show_text(text: &str) -> String {
 /// Marks that turn the direction of writing, and lines that others end.
 fn is_direction(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A number without a fraction, its thousands set apart; one below ten with a digit of its fraction.
+pub(super) fn show_count(number: f64) -> String {
+    if number < 9.95 && number.fract() > 0.0 {
+        return format!("{number:.1}");
+    }
+    let digits = format!("{number:.0}");
+    let grouped = digits.bytes().enumerate().map(|(at, digit)| {
+        let sets_apart = at > 0 && (digits.len() - at).is_multiple_of(3);
+        format!("{}{}", if sets_apart { "," } else { "" }, char::from(digit))
+    });
+    grouped.collect()
 }
 
 /// A size in the largest unit that leaves a number of at least one.
@@ -131,6 +159,10 @@ mod tests {
 
     #[test]
     fn sizes_and_durations_have_few_digits() {
+        assert_eq!(
+            [0.0, 2.25, 999.0, 1_234_567.0].map(show_count),
+            ["0", "2.2", "999", "1,234,567"]
+        );
         assert_eq!(
             [0.0, 1023.0, 1536.0, 123_456_789.0].map(show_bytes),
             ["0 B", "1023 B", "1.5 KiB", "118 MiB"]

@@ -22,7 +22,7 @@ pub enum CursorsAction {
         #[arg(long, value_name = "NAME")]
         owner: Option<String>,
         /// Those that are the most events behind, the largest lag first
-        #[arg(long, value_name = "COUNT", conflicts_with = "limit", value_parser = clap::value_parser!(u16).range(1..=1000))]
+        #[arg(long, value_name = "COUNT", conflicts_with = "limit", value_parser = clap::value_parser!(u16).range(1..=100))]
         most_lag: Option<u16>,
         /// How many.
         #[command(flatten)]

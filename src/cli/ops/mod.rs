@@ -14,6 +14,7 @@ mod sessions;
 mod shell;
 mod subscriptions;
 mod table;
+mod top;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -33,6 +34,7 @@ pub(super) use progress::Progress;
 pub use retained::RetainedAction;
 pub use sessions::SessionsAction;
 pub use subscriptions::SubscriptionsAction;
+pub use top::TopArgs;
 
 /// What is asked of a running broker.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
@@ -53,6 +55,10 @@ pub enum OpsCommand {
     Groups(Asked<GroupsAction>),
     /// List, show and clear retained messages
     Retained(Asked<RetainedAction>),
+    /// Watch a running broker: rates, the largest lags, the busiest clients and channels
+    ///
+    /// q, Esc or Ctrl-C ends it. Without a terminal, or with --json, pictures are printed one after another.
+    Top(Told<TopArgs>),
 }
 
 /// What is asked, and of whom.
@@ -64,6 +70,17 @@ pub struct Asked<A: Subcommand> {
     /// What is asked.
     #[command(subcommand)]
     pub action: A,
+}
+
+/// What is to be told, and by whom.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct Told<A: clap::Args> {
+    /// By whom.
+    #[command(flatten)]
+    pub api: ApiArgs,
+    /// What.
+    #[command(flatten)]
+    pub what: A,
 }
 
 /// Where the API of a broker is, and how its answers are shown.
@@ -114,5 +131,6 @@ pub fn ops(
         OpsCommand::Cursors(asked) => asked.action.run(&shell(&asked.api)?),
         OpsCommand::Groups(asked) => asked.action.run(&shell(&asked.api)?),
         OpsCommand::Retained(asked) => asked.action.run(&shell(&asked.api)?),
+        OpsCommand::Top(told) => told.what.run(&shell(&told.api)?),
     }
 }
