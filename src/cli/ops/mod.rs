@@ -15,6 +15,7 @@ mod shell;
 mod subscriptions;
 mod table;
 mod top;
+mod why;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -35,6 +36,7 @@ pub use retained::RetainedAction;
 pub use sessions::SessionsAction;
 pub use subscriptions::SubscriptionsAction;
 pub use top::TopArgs;
+pub use why::WhyArgs;
 
 /// What is asked of a running broker.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
@@ -59,6 +61,11 @@ pub enum OpsCommand {
     ///
     /// q, Esc or Ctrl-C ends it. Without a terminal, or with --json, pictures are printed one after another.
     Top(Told<TopArgs>),
+    /// Say step by step whether and why a message of a topic reaches a client
+    ///
+    /// Looks at the connection, the subscriptions that match, access rules, selectors, groups, cursors, flow control and what
+    /// was dropped last. The first word is yes, later, depends or no.
+    Why(Told<WhyArgs>),
 }
 
 /// What is asked, and of whom.
@@ -132,5 +139,6 @@ pub fn ops(
         OpsCommand::Groups(asked) => asked.action.run(&shell(&asked.api)?),
         OpsCommand::Retained(asked) => asked.action.run(&shell(&asked.api)?),
         OpsCommand::Top(told) => told.what.run(&shell(&told.api)?),
+        OpsCommand::Why(told) => told.what.run(&shell(&told.api)?),
     }
 }

@@ -47,6 +47,31 @@ impl Table {
         text
     }
 
+    /// The rows without titles; the last column goes on in further lines where it does not fit.
+    pub fn wrapped(&self, width: Option<usize>) -> String {
+        let widths = self.widths(None);
+        let (Some(width), [first @ .., _]) = (width, &widths[..]) else {
+            return self
+                .rows
+                .iter()
+                .map(|row| self.line(row, &widths).trim_end().to_owned() + "\n")
+                .collect();
+        };
+        let before: usize = first.iter().map(|width| width + GAP.len()).sum();
+        let room = width.saturating_sub(before).max(LEAST);
+        let mut text = String::new();
+        for row in &self.rows {
+            let [others @ .., last] = &row[..] else { continue };
+            let mut begin = self.line(others, first) + GAP;
+            for part in words(last, room) {
+                text += format!("{begin}{part}").trim_end();
+                text.push('\n');
+                begin = " ".repeat(before);
+            }
+        }
+        text
+    }
+
     /// Natural widths, or those that fit: the widest column of text loses one until it does.
     fn widths(&self, width: Option<usize>) -> Vec<usize> {
         let mut widths: Vec<usize> = self.titles.iter().map(|title| title.width()).collect();
@@ -109,6 +134,23 @@ pub(super) fn cut(text: &str, width: usize) -> String {
     taken
 }
 
+/// A text in lines of at most so many columns, broken at blanks.
+fn words(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.len() - 1;
+        if lines[last].is_empty() {
+            lines[last].push_str(word);
+        } else if lines[last].width() + 1 + word.width() <= width {
+            lines[last] += " ";
+            lines[last] += word;
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
+}
+
 const GAP: &str = "  ";
 /// A column of text keeps so many columns of the terminal.
 const LEAST: usize = 8;
@@ -148,6 +190,14 @@ a/long/nam…  1234567
 ";
         assert_eq!(table().show(Some(20)), expected);
         assert!(table().show(Some(12)).lines().all(|line| line.width() <= 12));
+    }
+
+    #[test]
+    fn a_long_text_goes_on_in_further_lines() {
+        let items = [json!({"name": "a", "count": "one two three"})];
+        let table = Table::of(COLUMNS, &items);
+        assert_eq!(table.wrapped(None), "a     one two three\n");
+        assert_eq!(table.wrapped(Some(14)), "a     one two\n      three\n");
     }
 
     #[test]

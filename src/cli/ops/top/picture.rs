@@ -23,17 +23,13 @@ impl Pair<'_> {
 
     fn picture(&self, url: &str, size: Size) -> String {
         let mut lines = self.head(url);
-        // Each part has a line before it and one of titles.
-        let room = size.rows.saturating_sub(lines.len() + 1);
         let parts = self.parts();
-        let each = (room / parts.len()).saturating_sub(2);
-        let mut left = room.saturating_sub(each * parts.len() + 2 * parts.len());
-        for (columns, items) in parts {
-            let most = each + left.min(items.len().saturating_sub(each));
-            left -= most - each;
-            let shown = &items[..items.len().min(most)];
+        // Each part has a line before it and one of titles; the last line of the screen says how to end.
+        let room = size.rows.saturating_sub(lines.len() + 1 + 2 * parts.len());
+        let shares = shared([0, 1, 2].map(|at: usize| parts[at].1.len()), room);
+        for ((columns, items), most) in parts.into_iter().zip(shares) {
             lines.push(String::new());
-            let table = Table::of(columns, shown).show(Some(size.columns));
+            let table = Table::of(columns, &items[..most]).show(Some(size.columns));
             lines.extend(table.lines().map(str::to_owned));
         }
         lines.truncate(size.rows.saturating_sub(1).max(1));
@@ -96,6 +92,21 @@ impl Pair<'_> {
     }
 }
 
+/// How many rows each of several gets: as many as it has, or as the others.
+fn shared<const N: usize>(wanted: [usize; N], room: usize) -> [usize; N] {
+    let mut given = [0; N];
+    let mut left = room;
+    while left > 0 && given != wanted {
+        for at in 0..N {
+            if given[at] < wanted[at] && left > 0 {
+                given[at] += 1;
+                left -= 1;
+            }
+        }
+    }
+    given
+}
+
 const CURSORS: &[Column] = &[
     Column::count("EVENTS BEHIND", "lag.events"),
     Column::seconds("SINCE", "lag.seconds"),
@@ -114,3 +125,16 @@ const CHANNELS: &[Column] = &[
     Column::right("EVENTS/S", "rate"),
     Column::text("BUSIEST CHANNEL", "topic"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_one_part_does_not_need_are_for_the_others() {
+        assert_eq!(shared([50, 0, 3], 12), [9, 0, 3]);
+        assert_eq!(shared([50, 50, 50], 12), [4, 4, 4]);
+        assert_eq!(shared([1, 1, 1], 12), [1, 1, 1]);
+        assert_eq!(shared([5, 5, 5], 0), [0, 0, 0]);
+    }
+}
