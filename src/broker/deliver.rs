@@ -175,6 +175,7 @@ impl Broker {
             reader: &self.reader,
             table: &self.cursors,
             metrics: &self.metrics,
+            drops: &self.drops,
             tally: &mut client.tally,
             unwritten: &mut client.unwritten,
             now,

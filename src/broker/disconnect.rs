@@ -160,7 +160,7 @@ impl Broker {
         if !submissions.is_empty() {
             self.log().submit(submissions);
         }
-        let refused = turn.deliver();
+        let refused = turn.deliver(&self.drops);
         if refused.absent > 0 {
             self.metrics
                 .dropped

@@ -138,7 +138,8 @@ impl Broker {
             dropped,
             "more waits for the session than may: the oldest messages are dropped"
         );
-        self.metrics.dropped.of(DropReason::SessionLimit).increment(dropped);
+        let id = client.session.client_id();
+        self.drops.count(id, DropReason::SessionLimit, "", dropped);
         if let Some(durable) = &mut client.durable {
             durable.skip_to(cut);
             client.outbox.set_floor(durable.place.floor());

@@ -73,7 +73,7 @@ impl Broker {
             return None;
         }
         if !may(guard, LIVE, delivery.message.topic()) {
-            self.count_undelivered(1);
+            self.count_denied(&client.outbox.client_id, delivery.message.topic());
             client.passed(position, false);
             return None;
         }
@@ -88,8 +88,9 @@ impl Broker {
                 client.tally.sent(kind, qos, bytes);
                 client.passed(position, true);
             }
-            Sent::Dropped(reason) => {
-                self.metrics.dropped.of(metric_reason(reason)).increment(1);
+            Sent::Dropped(reason, delivery) => {
+                let id = client.session.client_id();
+                self.drops.count(id, metric_reason(reason), delivery.message.topic(), 1);
                 client.passed(position, false);
             }
             Sent::Blocked(delivery) => return Some(delivery.into()),
