@@ -37,6 +37,11 @@ impl Batches {
         }
     }
 
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.touched.is_empty()
+    }
+
     /// Hands every batch over. Returns how many messages did not fit.
     pub fn deliver(&mut self) -> Refused {
         let mut refused = Refused::default();
