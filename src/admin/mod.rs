@@ -8,6 +8,7 @@ mod query;
 mod receive;
 mod site;
 mod tokens;
+mod trace;
 
 use std::convert::Infallible;
 use std::future::{Future, IntoFuture};

@@ -97,6 +97,17 @@ impl Client {
         self.session.version()
     }
 
+    /// Says when a turn begins whether anybody traces.
+    pub fn set_traced(&mut self, traced: bool) {
+        self.turn.traced = traced;
+    }
+
+    /// Whether anybody traces.
+    #[inline]
+    pub fn is_traced(&self) -> bool {
+        self.turn.traced
+    }
+
     /// The bytes to be written to the connection.
     pub fn output(&mut self) -> &mut BytesMut {
         self.session.output()

@@ -75,6 +75,7 @@ impl Sink<LogTag> for Dispatcher {
         let Some(broker) = self.broker.get().and_then(Weak::upgrade) else {
             return;
         };
+        self.turn.traced = broker.tracer.is_on();
         let last = batch.iter().rev().find_map(|committed| match committed.outcome {
             Ok(Outcome::Stored(place)) => Some(place.position),
             _ => None,

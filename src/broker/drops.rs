@@ -1,16 +1,19 @@
 //! Counts what is dropped, and notes the last of it for each client. Bounded, and touched only when something is dropped.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ahash::RandomState;
+use serde_json::json;
 
-use crate::metrics::{DropReason, Metrics};
+use super::tracer::Tracer;
+use crate::metrics::{DropReason, Label, Metrics};
 use crate::types::{ClientId, Clock, Timestamp};
 
 /// What was dropped last, for the clients for which that is not long ago.
 pub struct Drops {
     metrics: Metrics,
     clock: Clock,
+    tracer: Arc<Tracer>,
     hasher: RandomState,
     buckets: Box<[Mutex<Vec<LastDrop>>]>,
 }
@@ -31,10 +34,11 @@ pub struct LastDrop {
 
 impl Drops {
     /// Nothing yet.
-    pub fn new(metrics: Metrics, clock: Clock) -> Self {
+    pub fn new(metrics: Metrics, clock: Clock, tracer: Arc<Tracer>) -> Self {
         Self {
             metrics,
             clock,
+            tracer,
             hasher: RandomState::new(),
             buckets: (0..BUCKETS).map(|_| Mutex::default()).collect(),
         }
@@ -49,6 +53,11 @@ impl Drops {
 
     /// Notes what is counted elsewhere.
     pub fn note(&self, client_id: &ClientId, reason: DropReason, topic: &str, messages: u64) {
+        if self.tracer.is_on() {
+            let reason = DropReason::VALUES[reason.index()].1;
+            let details = json!({"topic": beginning(topic), "reason": reason, "messages": messages});
+            self.tracer.tell(client_id.as_str(), "dropped", &[topic], details);
+        }
         let at = self.clock.now();
         let mut bucket = self.bucket(client_id).lock().unwrap_or_else(PoisonError::into_inner);
         let known = bucket.iter().position(|drop| drop.client_id == *client_id);
@@ -109,7 +118,7 @@ mod tests {
 
     fn drops() -> Drops {
         let (metrics, _) = Metrics::new(Timestamp(0));
-        Drops::new(metrics, Clock::default())
+        Drops::new(metrics, Clock::default(), Tracer::new(Clock::default()))
     }
 
     #[test]

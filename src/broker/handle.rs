@@ -28,7 +28,7 @@ impl Broker {
     ) -> Result<Next, Fault> {
         self.check_user_properties(&packet)?;
         let done = match &packet {
-            Packet::Publish(publish) => self.publish_straight(client, publish, wire),
+            Packet::Publish(publish) => !client.is_traced() && self.publish_straight(client, publish, wire),
             Packet::PubAck(ack) => self.take_puback(client, ack.packet_id),
             _ => false,
         };

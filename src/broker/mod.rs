@@ -54,6 +54,7 @@ mod sys;
 mod tally;
 #[cfg(test)]
 mod testing;
+mod tracer;
 mod turn;
 mod unsubscribe;
 mod unwritten;
@@ -88,6 +89,7 @@ pub use select::selector_says;
 use sessions::Sessions;
 use skipped::SkippedList;
 use sys::Sys;
+pub use tracer::{TraceFilter, Tracer, Tracing};
 
 use arc_swap::{ArcSwap, Guard};
 
@@ -110,6 +112,7 @@ pub struct Broker {
     clock: Clock,
     metrics: Metrics,
     drops: Drops,
+    tracer: Arc<Tracer>,
     /// What clients can prove themselves by.
     backends: ArcSwap<Backends>,
     /// Checks passwords.
@@ -194,9 +197,11 @@ impl Broker {
         let (log, recovered) = Log::open(store, options, Arc::new(observer), Box::new(dispatcher))?;
         let limits = CursorLimits::new(&config.store);
         let retained_limits = retained_limits(&config);
+        let tracer = Tracer::new(clock.clone());
         let broker = Arc::new(Self {
             instance: NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed),
-            drops: Drops::new(metrics.clone(), clock.clone()),
+            drops: Drops::new(metrics.clone(), clock.clone(), tracer.clone()),
+            tracer,
             clock,
             backends: ArcSwap::default(),
             passwords: login::new_pool(&config.auth, &metrics),
@@ -260,6 +265,11 @@ impl Broker {
     /// The metrics.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Who is told what happens.
+    pub fn tracer(&self) -> &Arc<Tracer> {
+        &self.tracer
     }
 
     /// The log of this broker.

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::client::Client;
+use super::drops::beginning;
 use super::outbox::Outbox;
 use super::route::{Kept, Route, Routed};
 use super::rules::Keep as Rule;
@@ -16,7 +19,7 @@ use crate::log::{ChannelKind, Command, Keep, Publish, Stored};
 use crate::metrics::{DropReason, Unauthorized};
 use crate::session::{Fault, Incoming, PublishOutcome, PublishToken};
 use crate::topic::check_topic_name;
-use crate::types::{Message, MessageParts, QoS, ReasonCode, SessionId, Timestamp, Version};
+use crate::types::{Message, MessageParts, QoS, ReasonCode, Sequence, SessionId, Timestamp, Version};
 
 /// A PUBLISH that is refused.
 pub(super) struct Refusal {
@@ -40,6 +43,9 @@ impl Broker {
     fn refuse(&self, client: &mut Client, incoming: &Incoming<'_>, refusal: &Refusal) -> Result<(), Fault> {
         self.drops
             .count(client.session.client_id(), refusal.drop, &incoming.topic, 1);
+        if client.is_traced() {
+            self.tell_refused(client, &incoming.topic, refusal);
+        }
         let outcome = match (refusal.reason, client.version()) {
             // It cannot be told, and would send it again and again if it got no answer.
             (ReasonCode::NotAuthorized, Version::V3) => PublishOutcome::accepted(),
@@ -254,7 +260,40 @@ impl Broker {
         if route.is_empty() && publish.keep != Keep::Event {
             outcome.reason = ReasonCode::NoMatchingSubscribers;
         }
+        if turn.traced {
+            self.tell_published(message, place, outcome.sequence, route.targets());
+        }
         outcome
+    }
+
+    fn tell_published(&self, message: &Message, place: Option<Stored>, sequence: Option<Sequence>, targets: usize) {
+        let client_id = message.publisher().map_or("", |publisher| publisher.as_str());
+        let topic = message.topic();
+        if let (Some(place), Some(sequence)) = (place, sequence) {
+            let details = json!({"topic": beginning(topic), "sequence": sequence.0, "position": place.position.0});
+            self.tracer.tell(client_id, "stored", &[topic], details);
+        }
+        let details = json!({"topic": beginning(topic), "targets": targets});
+        self.tracer.tell(client_id, "routed", &[topic], details);
+    }
+
+    fn tell_refused(&self, client: &Client, topic: &str, refusal: &Refusal) {
+        let rights = self.access.rights(&client.outbox);
+        let rule = rights
+            .as_ref()
+            .filter(|_| refusal.drop == DropReason::Unauthorized)
+            .and_then(|rights| {
+                let rule = rights.decide(Action::Publish, topic).rule?;
+                Some(format!(
+                    "{}:{}: {}",
+                    rights.acl().path().display(),
+                    rule.line,
+                    rule.text()
+                ))
+            });
+        let details =
+            json!({"topic": beginning(topic), "reason": refusal.reason.text(), "why": refusal.why, "rule": rule});
+        self.tracer.tell(client.client_id(), "refused", &[topic], details);
     }
 
     fn settle(&self, client: &mut Client, token: Option<PublishToken>, outcome: PublishOutcome) -> Result<(), Fault> {

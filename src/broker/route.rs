@@ -420,6 +420,12 @@ impl Route {
         });
     }
 
+    /// How many sessions and groups get a message that passes their selectors; those that are away do not count.
+    pub(super) fn targets(&self) -> usize {
+        let others = &self.others;
+        self.live.len() + others.shares.len() + others.replays.len() + others.groups.len()
+    }
+
     /// Whether nobody wants the topic.
     pub fn is_empty(&self) -> bool {
         !self.absent

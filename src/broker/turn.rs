@@ -15,6 +15,8 @@ use crate::log::{Command, Submission};
 #[derive(Debug, Default)]
 pub struct Turn {
     gathered: Lent<Gathered>,
+    /// Whether anybody traces, as it was when the turn began.
+    pub(super) traced: bool,
 }
 
 #[derive(Debug, Default)]

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Buf;
+use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
@@ -147,6 +148,16 @@ enum End {
     Fault(Fault),
 }
 
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Client(_) => f.write_str("the client has said goodbye"),
+            Self::Lost => f.write_str("the connection was lost"),
+            Self::Fault(fault) => fault.fmt(f),
+        }
+    }
+}
+
 /// A connection whose client was let in.
 struct Running<S> {
     wire: Wire<S>,
@@ -180,6 +191,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
         let validity = Validity::new(client.valid_until(), broker.clock());
         let throttle = Throttle::new(&broker.config().limits, Instant::now());
         tracing::info!(client = %client.client_id(), peer = %shown(client.peer()), version = ?client.version(), "connected");
+        if broker.tracer().is_on() {
+            let details = json!({ "peer": shown(client.peer()) });
+            broker.tracer().tell(client.client_id(), "connected", &[], details);
+        }
         Self {
             wire,
             held: Held {
@@ -275,6 +290,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
     async fn end(mut self, end: End) {
         let Some(client) = &mut self.held.client else { return };
         let (name, peer) = (client.client_id(), shown(client.peer()));
+        if self.held.broker.tracer().is_on() {
+            let details = json!({ "reason": end.to_string() });
+            self.held.broker.tracer().tell(name, "disconnected", &[], details);
+        }
         let fault = match end {
             End::Client(said) => {
                 tracing::info!(client = %name, %peer, "disconnected");
@@ -321,6 +340,8 @@ fn turn<S: AsyncRead + AsyncWrite + Unpin>(
     if client.output().is_empty() {
         spare::borrow(client.output());
     }
+    client.set_traced(broker.tracer().is_on());
+    let written = client.output().len();
     let Handled {
         is_held_back,
         pause,
@@ -333,11 +354,21 @@ fn turn<S: AsyncRead + AsyncWrite + Unpin>(
     }
     let pumped = broker.pump(client, now).map_err(End::Fault)?;
     broker.end_turn(client);
+    if client.is_traced() {
+        tell_output(broker, client, written);
+    }
     Ok(Turned {
         pumped,
         is_held_back,
         pause,
     })
+}
+
+/// Tells traces what the turn has added to the output.
+fn tell_output(broker: &Broker, client: &mut Client, written: usize) {
+    let (name, version) = (client.client_id().to_owned(), client.version());
+    let output = client.output().get(written..).unwrap_or_default();
+    broker.tracer().tell_output(&name, version, output);
 }
 
 /// What became of the input.
@@ -384,6 +415,9 @@ fn handle_input<S: AsyncRead + AsyncWrite + Unpin>(
         packets += 1;
         if let (Some(throttle), Packet::Publish(_)) = (throttle.as_deref_mut(), &packet) {
             throttle.take(len);
+        }
+        if client.is_traced() {
+            broker.tracer().tell_packet(client.client_id(), "in", &packet, len);
         }
         let next = broker.handle_packet(client, packet, bytes, now).map_err(End::Fault)?;
         if let Next::End(said) = next {

@@ -33,6 +33,8 @@ class Api:
         answer = connection.getresponse()
         text = answer.read()
         connection.close()
+        if answer.headers["Content-Type"] == "application/x-ndjson":
+            return answer.status, [json.loads(line) for line in text.splitlines()]
         return answer.status, json.loads(text)
 
     def get(self, path):

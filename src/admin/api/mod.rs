@@ -22,6 +22,7 @@ use super::answer::{Answer, Problem};
 use super::guard::guard;
 use super::receive;
 use super::site::Site;
+use super::trace;
 
 /// All paths of the API, behind the guard.
 pub(super) fn routes(site: &Site) -> Router<Site> {
@@ -94,6 +95,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Site>, &'static str)> {
             get(retained::show).delete(retained::clear),
             "GET, DELETE",
         ),
+        ("/trace", get(trace::trace), "GET"),
         ("/publish", post(messages::publish), "POST"),
         ("/receive", post(receive::receive), "POST"),
         (

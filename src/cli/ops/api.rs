@@ -1,13 +1,13 @@
 //! The client of the broker's API: asks, reads pages to their end, and turns a refusal into words. Knows no command.
 
-use std::io::ErrorKind;
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use form_urlencoded::Serializer;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
-use ureq::http::{Method, Request, Response, Uri};
+use ureq::http::{Method, Request, Response, StatusCode, Uri};
 use ureq::{Agent, Body};
 
 /// Parameters of a query; those without a value are left out.
@@ -132,6 +132,24 @@ impl Api {
             if next.is_none() || enough {
                 return Ok(json!({ "items": items, "next": next }));
             }
+        }
+    }
+
+    /// The lines of an answer that goes on.
+    pub fn lines(&self, path: &str, query: &Query<'_>) -> Result<impl BufRead, OpsError> {
+        let response = self.send(&Method::GET, path, query, None)?;
+        if response.status() != StatusCode::OK {
+            self.json(response)?;
+            return Err(OpsError::NotTheApi(self.url.clone()));
+        }
+        Ok(BufReader::new(response.into_body().into_reader()))
+    }
+
+    /// An answer that ended in the middle.
+    pub fn broken(&self, why: &impl ToString) -> OpsError {
+        OpsError::NoAnswer {
+            url: self.url.clone(),
+            why: why.to_string(),
         }
     }
 

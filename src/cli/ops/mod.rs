@@ -15,6 +15,7 @@ mod shell;
 mod subscriptions;
 mod table;
 mod top;
+mod trace;
 mod why;
 
 use std::ffi::OsString;
@@ -36,6 +37,7 @@ pub use retained::RetainedAction;
 pub use sessions::SessionsAction;
 pub use subscriptions::SubscriptionsAction;
 pub use top::TopArgs;
+pub use trace::TraceArgs;
 pub use why::WhyArgs;
 
 /// What is asked of a running broker.
@@ -66,6 +68,10 @@ pub enum OpsCommand {
     /// Looks at the connection, the subscriptions that match, access rules, selectors, groups, cursors, flow control and what
     /// was dropped last. The first word is yes, later, depends or no.
     Why(Told<WhyArgs>),
+    /// Tell each packet that clients send and get, and what is decided about it, as it happens
+    ///
+    /// Messages from and to clients that match are told without their payloads. While somebody traces the broker is slower.
+    Trace(Told<TraceArgs>),
 }
 
 /// What is asked, and of whom.
@@ -140,5 +146,6 @@ pub fn ops(
         OpsCommand::Retained(asked) => asked.action.run(&shell(&asked.api)?),
         OpsCommand::Top(told) => told.what.run(&shell(&told.api)?),
         OpsCommand::Why(told) => told.what.run(&shell(&told.api)?),
+        OpsCommand::Trace(told) => told.what.run(&shell(&told.api)?),
     }
 }
