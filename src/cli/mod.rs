@@ -2,6 +2,7 @@
 
 mod acl;
 mod backup;
+mod health;
 mod inspect;
 mod log;
 mod passwd;
@@ -25,6 +26,7 @@ use crate::server::load_acl;
 
 pub use acl::{AclCommand, AclCommandError, acl};
 pub use backup::{BackupArgs, BackupError, backup};
+pub use health::{HealthArgs, HealthError, health};
 pub use inspect::{InspectArgs, inspect};
 pub use log::start_log;
 pub use passwd::{PasswdArgs, PasswdError, passwd};
@@ -47,6 +49,8 @@ pub enum Invocation {
     Selector(SelectorArgs),
     /// Ask access rules.
     Acl(AclCommand),
+    /// Ask a running broker whether it can do its work.
+    Health(HealthArgs),
 }
 
 /// Where the configuration comes from, and the options that the command line sets.
@@ -195,6 +199,11 @@ enum Command {
     /// Say who may do what, by a file of access rules (auth.acl_file)
     #[command(subcommand)]
     Acl(AclCommand),
+    /// Ask a running broker whether it can do its work: exit code 0 if so, 1 otherwise, with the reason
+    ///
+    /// It is ready when the store takes writes, every listener accepts, every worker answers and it is not about to stop
+    /// (/readyz). For health checks of containers and of whoever starts the broker.
+    Health(HealthArgs),
 }
 
 impl From<Cli> for Invocation {
@@ -207,6 +216,7 @@ impl From<Cli> for Invocation {
             Some(Command::Passwd(args)) => Self::Passwd(args),
             Some(Command::Selector(args)) => Self::Selector(args),
             Some(Command::Acl(command)) => Self::Acl(command),
+            Some(Command::Health(args)) => Self::Health(args),
         }
     }
 }
