@@ -34,6 +34,7 @@
 //! | 5 | [`net`] | listeners (TCP, TLS, WebSocket, Unix sockets, PROXY protocol) and the driver of one connection |
 //! | 5 | [`admin`] | HTTP: metrics, health, the API that shows and changes a running broker |
 //! | 6 | [`server`] | wiring, signals, the ordered stop |
+//! | 6 | [`guide`] | no code: guides for users, such as the replay cookbook |
 //! | 7 | [`cli`] | flags, environment, `rewindmq check`, `backup`, `inspect` and `acl` |
 //!
 //! # The way of a message
@@ -136,6 +137,7 @@ pub mod config;
 pub mod cursor;
 #[cfg(test)]
 mod floors;
+pub mod guide;
 pub mod inspect;
 pub mod log;
 pub mod metrics;

@@ -1,0 +1,7 @@
+//! Guides for users, one page a module; the same files are read on their own. Knows no code.
+
+#[doc = include_str!("access.md")]
+pub mod access {}
+
+#[doc = include_str!("guarantees.md")]
+pub mod guarantees {}
