@@ -5,3 +5,6 @@ pub mod access {}
 
 #[doc = include_str!("guarantees.md")]
 pub mod guarantees {}
+
+#[doc = include_str!("replay.md")]
+pub mod replay {}
