@@ -8,3 +8,12 @@ pub mod guarantees {}
 
 #[doc = include_str!("replay.md")]
 pub mod replay {}
+
+#[doc = include_str!("coming_from_jms.md")]
+pub mod coming_from_jms {}
+
+#[doc = include_str!("coming_from_kubemq.md")]
+pub mod coming_from_kubemq {}
+
+#[doc = include_str!("coming_from_mosquitto.md")]
+pub mod coming_from_mosquitto {}

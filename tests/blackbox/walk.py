@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from broker import BINARY, ROOT
+from broker import BINARY, ROOT, TARGET
 from pages import Block
 from running import Running
 
@@ -21,6 +21,13 @@ DEADLINE = 30.0
 PORTS = ["1883", "8883", "8083", "9883"]
 FOLDERS = ["/etc/rewindmq", "/var/lib/rewindmq", "/backups"]
 NODE_MODULES = ROOT / ".venv/node/node_modules"
+# How blocks are run. What is Rust was built before (see pages.RUST).
+STARTS = {
+    "sh": ["bash", "-e", "-o", "pipefail", "-c", "{text}"],
+    "python": [sys.executable, "-c", "{text}"],
+    "js": ["node", "-e", "{text}"],
+    "rust": [str(TARGET / "debug/examples/replay"), "{port}"],
+}
 # How blocks are looked at that are not run: by whoever would complain about them.
 LOOKS = {
     "sh": ["bash", "-n", "{path}"],
@@ -131,8 +138,8 @@ class Walk:
 
     def launch(self, language: str, text: str, place: str) -> Running:
         """Starts a program in the reader's folder."""
-        line = {"sh": ["bash", "-e", "-o", "pipefail", "-c"], "python": [sys.executable, "-c"], "js": ["node", "-e"]}
-        return Running([*line[language], self.rewritten(text)], place, self.home, {**os.environ, **self.variables()})
+        line = [word.format(text=self.rewritten(text), port=self.ports["1883"]) for word in STARTS[language]]
+        return Running(line, place, self.home, {**os.environ, **self.variables()})
 
     def variables(self) -> dict[str, str]:
         """Where things are that a reader has at their default addresses."""
