@@ -8,6 +8,8 @@ from pathlib import Path
 
 from broker import ROOT
 
+# The section of the README that a new user goes through (test_new_user.py).
+TOUR = "Start"
 # Why a block is not run; what is written here is said in the notes of blocks: ```sh (not run: needs root)
 REASONS = {
     "another program's": "a command of a program that the tests do not install",
@@ -105,12 +107,6 @@ def add(blocks: list[Block], block: Block) -> None:
     if block.language == "text" and block.note == "" and before and before.runs and before.note != "stays":
         before.output = block
     blocks.append(block)
-
-
-def section(page: str, title: str) -> Section:
-    """One section by its title."""
-    (one,) = [one for one in sections(ROOT / page) if one.title == title]
-    return one
 
 
 def prose(page: Path) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -52,19 +53,22 @@ PROGRAMS = {
 
 
 class Walk:
-    """One reader's folder and what runs in it. Leaving ends all of it."""
+    """One reader's folder, a fresh `clone` if need be, and what runs in it. Leaving ends all of it."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, clone: bool = False):
         self.folder = folder
         self.ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
         self.broker: Running | None = None
         self.staying: list[Running] = []
         self.home = folder / "home"
         self.bin = folder / "bin"
-        self.home.mkdir()
         self.bin.mkdir()
-        for name in ("conf", "scripts"):
-            (self.home / name).symlink_to(ROOT / name)
+        if clone:
+            shutil.copytree(ROOT, self.home, ignore=shutil.ignore_patterns(".git", ".venv", "target", "data"))
+        else:
+            self.home.mkdir()
+            for name in ("conf", "scripts"):
+                (self.home / name).symlink_to(ROOT / name)
         (self.home / "node_modules").symlink_to(NODE_MODULES)
         for path in FOLDERS:
             self.elsewhere(path).mkdir(parents=True)
