@@ -22,6 +22,9 @@ REASONS = {
     "takes long": "minutes",
 }
 RUN = {"sh", "python", "js", "rust"}
+# What a note says about a block that is run: it starts the section's broker; it goes on while the next blocks run, which
+# begin when it has subscribed; it goes on for ever, and is ended when it has printed what it is to print; it ends badly.
+NOTES = {"", "broker", "stays", "goes on", "fails"}
 CHECKED = {"toml", "json", "c"}
 SHOWN = {"text", "ini", "yaml", "dockerfile"}
 # The one block of Rust is a program of its own, which cargo builds.
@@ -63,7 +66,9 @@ class Block:
             return f"no test knows blocks of the language {self.language!r}"
         if self.reason is not None:
             return None if self.reason in REASONS else f"the reason {self.reason!r} is not in pages.py"
-        notes = {"sh": {"", "broker", "stays"}, "text": {"", "stays"}}.get(self.language, {""})
+        if self.note == "goes on" and not self.output:
+            return "it goes on for ever, and nothing behind it says what it prints"
+        notes = NOTES if self.language in RUN else {"", "stays"} if self.language == "text" else {""}
         return None if self.note in notes else f"the note {self.note!r} is not known"
 
 

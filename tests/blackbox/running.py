@@ -55,25 +55,32 @@ class Running:
             assert time.monotonic() < deadline, self.story(f"it takes too long {what}")
             time.sleep(TURN)
 
-    def succeeds(self) -> None:
-        """It ends by itself, without an error."""
+    def ends(self, well: bool) -> None:
+        """It ends by itself, with exit code 0 if that is `well`."""
         self.reader.join(DEADLINE)
-        assert not self.reader.is_alive(), self.story("it does not end, and the page does not say what it prints")
+        assert not self.reader.is_alive(), self.story("it does not end")
         code = self.process.wait(DEADLINE)
-        assert code == 0, self.story(f"exit code {code}")
+        assert (code == 0) == well, self.story(f"exit code {code}")
+
+    def printed(self, expected: str) -> None:
+        """What it printed is what the page shows."""
+        assert pattern_of(expected).fullmatch(self.text()), self.differs(expected)
 
     def prints(self, expected: str) -> None:
-        """It prints what the page shows, and maybe goes on for ever then."""
-        pattern, deadline = pattern_of(expected), time.monotonic() + DEADLINE
-        while not pattern.fullmatch(self.text()):
+        """It prints what the page shows, sooner or later; whether it goes on then does not matter."""
+        deadline = time.monotonic() + DEADLINE
+        while not pattern_of(expected).fullmatch(self.text()):
             over = self.has_ended() or time.monotonic() > deadline
-            same = pattern.fullmatch(self.text())
-            assert same or not over, self.story(f"the page says that it prints\n{expected}")
+            assert not over or pattern_of(expected).fullmatch(self.text()), self.differs(expected)
             time.sleep(TURN)
+
+    def differs(self, expected: str) -> str:
+        """What the page says and what is true."""
+        return self.story(f"the page says that it prints\n{expected}")
 
     def story(self, what: str) -> str:
         """A fault with all that is known."""
-        return f"{self.place}: {what}\nIt printed:\n{self.text()}"
+        return f"{self.place}: {what}\nIt printed\n{self.text()}"
 
     def end(self) -> None:
         """Ends it with all that it started: in order, or by force."""

@@ -125,11 +125,21 @@ class Walk:
             self.staying.append(self.launch(block.language, block.text, block.place))
             self.staying[-1].wait(lambda: self.subscriptions() - before, "it has subscribed")
         else:
-            running = self.launch(block.language, block.text, block.place)
-            try:
-                running.prints(self.rewritten(block.output.text)) if block.output else running.succeeds()
-            finally:
-                running.end()
+            self.run(block)
+
+    def run(self, block: Block) -> None:
+        """Runs a block to its end, or until it has printed what it is to print."""
+        expected = self.rewritten(block.output.text) if block.output else ""
+        running = self.launch(block.language, block.text, block.place)
+        try:
+            if block.note == "goes on":
+                running.prints(expected)
+            else:
+                running.ends(well=block.note != "fails")
+                if block.output:
+                    running.printed(expected)
+        finally:
+            running.end()
 
     def look(self, block: Block) -> None:
         """Looks at a block that is not run."""
