@@ -35,7 +35,7 @@
 //! | 5 | [`admin`] | HTTP: metrics, health, the API that shows and changes a running broker |
 //! | 6 | [`server`] | wiring, signals, the ordered stop |
 //! | 6 | [`guide`] | no code: guides for users, such as the replay cookbook |
-//! | 7 | [`cli`] | flags, environment, `rewindmq check`, `backup`, `inspect` and `acl` |
+//! | 7 | [`cli`] | flags, environment, `rewindmq check`, `backup`, `inspect` and `acl`; commands to a running broker over its API |
 //!
 //! # The way of a message
 //!
