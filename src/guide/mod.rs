@@ -3,12 +3,6 @@
 #[doc = include_str!("access.md")]
 pub mod access {}
 
-#[doc = include_str!("guarantees.md")]
-pub mod guarantees {}
-
-#[doc = include_str!("replay.md")]
-pub mod replay {}
-
 #[doc = include_str!("coming_from_jms.md")]
 pub mod coming_from_jms {}
 
@@ -17,3 +11,12 @@ pub mod coming_from_kubemq {}
 
 #[doc = include_str!("coming_from_mosquitto.md")]
 pub mod coming_from_mosquitto {}
+
+#[doc = include_str!("guarantees.md")]
+pub mod guarantees {}
+
+#[doc = include_str!("operating.md")]
+pub mod operating {}
+
+#[doc = include_str!("replay.md")]
+pub mod replay {}

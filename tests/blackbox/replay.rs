@@ -17,9 +17,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         if let Event::Incoming(Packet::Publish(message)) = event? {
             let told = message.properties.unwrap_or_default().user_properties;
             let sequence = told.iter().find(|(name, _)| name == "es-seq");
+            let sequence = sequence.map_or("none", |(_, value)| value);
             let topic = String::from_utf8_lossy(&message.topic);
             let payload = String::from_utf8_lossy(&message.payload);
-            println!("{topic} {payload} sequence {}", sequence.map_or("none", |(_, value)| value));
+            println!("{topic} {payload} sequence {sequence}");
         }
     }
     Ok(())
