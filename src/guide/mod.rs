@@ -20,3 +20,6 @@ pub mod operating {}
 
 #[doc = include_str!("replay.md")]
 pub mod replay {}
+
+#[doc = include_str!("sessions.md")]
+pub mod sessions {}

@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import mosquitto
 from broker import BINARY, ROOT, TARGET
 from pages import Block
 from running import Running
@@ -41,8 +42,8 @@ LOOKS = {
 HEADERS = ROOT / "tests/blackbox/esp"
 # What readers have at its default address is elsewhere here. `cargo run --release` was done by who started the tests.
 PROGRAMS = {
-    "mosquitto_pub": 'exec /usr/bin/mosquitto_pub -p {1883} "$@"',
-    "mosquitto_sub": 'exec stdbuf -oL /usr/bin/mosquitto_sub -p {1883} "$@"',
+    "mosquitto_pub": 'exec {mosquitto_pub} -p {1883} "$@"',
+    "mosquitto_sub": 'exec stdbuf -oL {mosquitto_sub} -p {1883} "$@"',
     "cargo": '[ "$*" = "run --release" ] && exec rewindmq; echo "cargo: not in the tests" >&2; exit 1',
     "python3": 'exec {python} "$@"',
     "rewindmq": """case "${1--}" in
@@ -72,12 +73,12 @@ class Walk:
         (self.home / "node_modules").symlink_to(NODE_MODULES)
         for path in FOLDERS:
             self.elsewhere(path).mkdir(parents=True)
+        places = {"binary": str(BINARY), "python": sys.executable, **self.ports}
+        places |= {name: mosquitto.found(name) for name in ("mosquitto_pub", "mosquitto_sub")}
         for name, line in PROGRAMS.items():
-            line = line.replace("{binary}", str(BINARY)).replace("{python}", sys.executable)
-            for port, here in self.ports.items():
-                line = line.replace(f"{{{port}}}", here)
-            (self.bin / name).write_text(f"#!/bin/sh\n{line}\n")
-            (self.bin / name).chmod(0o755)
+            program = self.bin / name
+            program.write_text("#!/bin/sh\n" + re.sub(r"\{(\w+)\}", lambda found: places[found[1]], line) + "\n")
+            program.chmod(0o755)
 
     def __enter__(self) -> Walk:
         return self
