@@ -1,4 +1,7 @@
-"""Reads the pages of the documentation: which blocks are in which section, and what is to be done with each. Runs nothing."""
+"""Reads the pages of the documentation: which blocks are in which section, and what is to be done with each. Runs nothing.
+
+As a program it lists the blocks that are not run, with the reasons.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +98,7 @@ def sections(page: Path) -> list[Section]:
                 block = None
             else:
                 block.text += line + "\n"
-        elif line.startswith("```"):
+        elif line.lstrip().startswith("```"):
             parts = FENCE.match(line)
             assert parts, f"{page}:{number}: {line!r} does not begin a block"
             block = Block(page, number, parts[1] or "", parts[2] or "")
@@ -109,7 +112,7 @@ def sections(page: Path) -> list[Section]:
 def add(blocks: list[Block], block: Block) -> None:
     """Adds a block, or makes it the output of the one before."""
     before = blocks[-1] if blocks else None
-    if block.language == "text" and block.note == "" and before and before.runs and before.note != "stays":
+    if block.language == "text" and block.note == "" and before and before.runs and before.note not in {"stays", "broker"}:
         before.output = block
     blocks.append(block)
 
@@ -128,3 +131,9 @@ def anchors(page: Path) -> set[str]:
     """The names that headings have as targets of links, as GitHub makes them."""
     titles = re.findall(r"^#+ (.+)$", prose(page), re.M)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+if __name__ == "__main__":
+    for one in (block for page in pages() for part in sections(page) for block in part.blocks):
+        if one.reason:
+            print(f"{one.place}: not run: {one.reason} ({REASONS[one.reason]})")

@@ -1,8 +1,11 @@
 """Every block of the README and of the guides is run as it stands, or says why not."""
 
+import re
+
 import pytest
 
-from pages import TOUR, anchors, links, pages, sections
+from broker import ROOT
+from pages import TOUR, anchors, links, pages, prose, sections
 from walk import Walk
 
 SECTIONS = [one for page in pages() for one in sections(page)]
@@ -38,3 +41,20 @@ def leads(page, link):
     file, _, anchor = link.partition("#")
     target = (page.parent / file) if file else page
     return target.exists() and (not anchor or anchor in anchors(target))
+
+
+def test_metrics_that_are_named_exist(broker):
+    named = {name for page in pages() for name in re.findall(r"\brewindmq_[a-z_]+[a-z]\b", prose(page))}
+    assert named > {"rewindmq_dropped_total"}
+    # A certificate's end is only known where there is one.
+    assert named - set(broker.metrics().types) <= {"rewindmq_tls_certificate_expiry_timestamp_seconds"}
+
+
+def test_options_that_are_named_exist():
+    known = (ROOT / "conf/rewindmq.toml").read_text()
+    sections_of_file = re.findall(r"^#?\[+([a-z_.]+)\]+$", known, re.M)
+    keys = "|".join(sorted({name.split(".")[0] for name in sections_of_file}))
+    named = {name for page in pages() for name in re.findall(rf"`((?:{keys})\.[a-z_0-9]+(?:\.[a-z_]+)?)`", prose(page))}
+    assert named > {"store.durability"}
+    unknown = [name for name in named if not re.search(rf"^#?{name.rsplit('.', 1)[1]} = ", known, re.M)]
+    assert not unknown

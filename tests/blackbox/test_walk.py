@@ -73,6 +73,13 @@ def test_a_block_that_is_not_true_is_told(tmp_path, monkeypatch, text, fault):
     assert fault in str(told.value)
 
 
+@pytest.mark.parametrize("text", ["  ```sh\n  echo\n  ```\n", "```sh no note\n```\n", "```sh\necho\n"])
+def test_a_block_that_cannot_be_read_is_told(tmp_path, monkeypatch, text):
+    monkeypatch.setattr(pages, "ROOT", tmp_path)
+    with pytest.raises(AssertionError):
+        blocks(text, tmp_path)
+
+
 def test_what_a_reader_has_at_its_usual_place_is_elsewhere_in_the_tests(tmp_path):
     with Walk(tmp_path) as walk:
         port = walk.ports["1883"]
