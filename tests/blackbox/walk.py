@@ -45,6 +45,8 @@ PROGRAMS = {
     "mosquitto_pub": 'exec {mosquitto_pub} -p {1883} "$@"',
     "mosquitto_sub": 'exec stdbuf -oL {mosquitto_sub} -p {1883} "$@"',
     "cargo": '[ "$*" = "run --release" ] && exec rewindmq; echo "cargo: not in the tests" >&2; exit 1',
+    # What the API refuses is no success of a page.
+    "curl": 'exec {curl} --fail-with-body "$@"',
     "python3": 'exec {python} "$@"',
     "rewindmq": """case "${1--}" in
         -*) case " $* " in *" --listen "*|*" --config "*) ;; *) set -- --listen 127.0.0.1:{1883} "$@" ;; esac ;;
@@ -74,7 +76,7 @@ class Walk:
         for path in FOLDERS:
             self.elsewhere(path).mkdir(parents=True)
         places = {"binary": str(BINARY), "python": sys.executable, **self.ports}
-        places |= {name: mosquitto.found(name) for name in ("mosquitto_pub", "mosquitto_sub")}
+        places |= {name: mosquitto.found(name) for name in ("mosquitto_pub", "mosquitto_sub", "curl")}
         for name, line in PROGRAMS.items():
             program = self.bin / name
             program.write_text("#!/bin/sh\n" + re.sub(r"\{(\w+)\}", lambda found: places[found[1]], line) + "\n")
