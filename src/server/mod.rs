@@ -54,7 +54,7 @@ pub enum ServerError {
         /// What is wrong with it.
         source: LogError,
     },
-    /// A file that [auth] names cannot be used.
+    /// A file that `[auth]` names cannot be used.
     #[error(transparent)]
     Auth(#[from] BackendsError),
     /// The file of the API's tokens cannot be used.
