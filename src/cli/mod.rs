@@ -5,6 +5,7 @@ mod backup;
 mod health;
 mod inspect;
 mod log;
+mod ops;
 mod passwd;
 mod selector;
 
@@ -29,6 +30,7 @@ pub use backup::{BackupArgs, BackupError, backup};
 pub use health::{HealthArgs, HealthError, health};
 pub use inspect::{InspectArgs, inspect};
 pub use log::start_log;
+pub use ops::{OpsCommand, OpsError, ops};
 pub use passwd::{PasswdArgs, PasswdError, passwd};
 pub use selector::{SelectorArgs, SelectorError, try_selector};
 
@@ -51,6 +53,8 @@ pub enum Invocation {
     Acl(AclCommand),
     /// Ask a running broker whether it can do its work.
     Health(HealthArgs),
+    /// Ask a running broker.
+    Ops(OpsCommand),
 }
 
 /// Where the configuration comes from, and the options that the command line sets.
@@ -204,6 +208,8 @@ enum Command {
     /// It is ready when the store takes writes, every listener accepts, every worker answers and it is not about to stop
     /// (/readyz). For health checks of containers and of whoever starts the broker.
     Health(HealthArgs),
+    #[command(flatten)]
+    Ops(OpsCommand),
 }
 
 impl From<Cli> for Invocation {
@@ -217,6 +223,7 @@ impl From<Cli> for Invocation {
             Some(Command::Selector(args)) => Self::Selector(args),
             Some(Command::Acl(command)) => Self::Acl(command),
             Some(Command::Health(args)) => Self::Health(args),
+            Some(Command::Ops(command)) => Self::Ops(command),
         }
     }
 }
