@@ -34,7 +34,7 @@
 //! | 5 | [`net`] | listeners (TCP, TLS, WebSocket, Unix sockets, PROXY protocol) and the driver of one connection |
 //! | 5 | [`admin`] | HTTP: metrics, health, the API that shows and changes a running broker |
 //! | 6 | [`server`] | wiring, signals, the ordered stop, what the service manager is told |
-//! | 7 | [`cli`] | flags, environment, `rewindmq check`, `backup`, `inspect` and `acl`; commands to a running broker over its API |
+//! | 7 | [`cli`] | flags, environment, `rewindmq check`, `backup`, `inspect`, `acl` and others without a broker; commands to a running one over its API |
 //!
 //! # The way of a message
 //!

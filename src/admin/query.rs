@@ -226,9 +226,9 @@ async fn read_body(body: Body) -> Result<Vec<u8>, Problem> {
 }
 
 const DEFAULT_LIMIT: usize = 100;
-/// The most things of one list.
 /// What a sorted list has at most.
 const MOST_SORTED: usize = 100;
+/// The most things of one list.
 const MOST: usize = 1_000;
 /// The largest body, bytes: a message of 16 MiB in base64, and what stands beside it.
 const MAX_BODY: usize = 24 << 20;

@@ -38,6 +38,11 @@ impl Batches {
         }
     }
 
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.touched.is_empty()
+    }
+
     /// Hands every batch over. Returns how many messages did not fit.
     pub fn deliver(&mut self, drops: &Drops) -> Refused {
         let mut refused = Refused::default();

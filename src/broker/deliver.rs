@@ -122,6 +122,11 @@ impl Broker {
                     None => Ok(()),
                 }
             }
+            Reply::Timed(read_at) => {
+                let took = self.clock.now().since(read_at).as_secs_f64();
+                self.metrics.publish_to_ack_seconds.record(took);
+                Ok(())
+            }
             Reply::Changed(number, outcome) => {
                 self.change_done(client, number, outcome);
                 Ok(())

@@ -42,6 +42,7 @@ mod reread;
 mod restore;
 mod route;
 mod rules;
+mod sampled;
 mod select;
 mod sessions;
 mod share;
@@ -76,6 +77,7 @@ use groups::Groups;
 pub use handle::Next;
 use holds::DurableHolds;
 pub use login::check_certificate;
+use manage::Lags;
 use outbox::Outbox;
 use promise::Promise;
 use reload::{retained_limits, retention_rule};
@@ -140,6 +142,8 @@ pub struct Broker {
     written_bytes: AtomicU64,
     /// Up to where records were handed out to those who are here.
     handed_out: AtomicU64,
+    /// How far cursors were behind when they were looked at last.
+    lags: Mutex<Arc<Lags>>,
     log: Log<LogTag>,
     reader: LogReader,
     connections: AtomicU64,
@@ -217,6 +221,7 @@ impl Broker {
             absent_due: Mutex::default(),
             absent_next: AtomicUsize::new(0),
             written_bytes: AtomicU64::new(written_bytes),
+            lags: Mutex::default(),
             handed_out: AtomicU64::new(log.reader().watermark().0),
             reader: log.reader(),
             log,
@@ -226,6 +231,10 @@ impl Broker {
             config: ArcSwap::from_pointee(config),
         });
         let mut turn = broker.restore(recovered.sessions, recovered.retained);
+        broker
+            .metrics
+            .store_queue_limit_bytes
+            .set(broker.log.queue_bytes() as f64);
         // Only now: what waits for the sessions is known.
         broker_slot.set(Arc::downgrade(&broker)).ok();
         broker.flush(&mut turn);

@@ -19,7 +19,7 @@ use crate::metrics::DropReason;
 use crate::router::SubscriberId;
 use crate::session::{Delivery, Fault, PublishOutcome, PublishToken, Source, SubscriptionKey};
 use crate::topic::TopicFilter;
-use crate::types::{ClientId, PacketId, Position, QoS, Version};
+use crate::types::{ClientId, PacketId, Position, QoS, Timestamp, Version};
 
 /// The mailbox of one session.
 #[derive(Debug)]
@@ -80,6 +80,8 @@ struct Inner {
 pub enum Reply {
     /// What became of a PUBLISH that went through the log; no token at QoS 0.
     Publish(Option<PublishToken>, PublishOutcome),
+    /// The PUBLISH of the reply before was read at this time; it is to be seen how long it waited for its acknowledgement.
+    Timed(Timestamp),
     /// A change of a cursor or a subscription that a SUBACK or UNSUBACK waits for; the text is the fault.
     Changed(u64, Result<(), String>),
     /// The session's place is on disk with all changes up to this number, or could not be written.

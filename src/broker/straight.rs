@@ -51,6 +51,11 @@ impl Messages {
         self.batches.push(outbox, item);
     }
 
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.shared.is_none() && self.batches.is_empty()
+    }
+
     /// Hands everything over. Returns how many messages did not fit.
     pub fn deliver(&mut self, drops: &Drops) -> Refused {
         self.close();

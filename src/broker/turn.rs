@@ -51,6 +51,13 @@ impl Turn {
         &mut self.gathered.take().messages
     }
 
+    /// Whether something but replies is left for sessions.
+    pub fn has_messages(&mut self) -> bool {
+        self.gathered
+            .used()
+            .is_some_and(|gathered| !gathered.messages.is_empty())
+    }
+
     /// Leaves a command for the log.
     pub fn submit(&mut self, command: Command, tag: LogTag) {
         self.gathered.take().submissions.push(Submission { command, tag });

@@ -51,10 +51,10 @@ pub enum Invocation {
     Selector(SelectorArgs),
     /// Ask access rules.
     Acl(AclCommand),
-    /// Ask a running broker whether it can do its work.
-    Health(HealthArgs),
     /// Ask a running broker.
     Ops(OpsCommand),
+    /// Ask a running broker whether it can do its work.
+    Health(HealthArgs),
 }
 
 /// Where the configuration comes from, and the options that the command line sets.
@@ -203,13 +203,13 @@ enum Command {
     /// Say who may do what, by a file of access rules (auth.acl_file)
     #[command(subcommand)]
     Acl(AclCommand),
+    #[command(flatten)]
+    Ops(OpsCommand),
     /// Ask a running broker whether it can do its work: exit code 0 if so, 1 otherwise, with the reason
     ///
     /// It is ready when the store takes writes, every listener accepts, every worker answers and it is not about to stop
     /// (/readyz). For health checks of containers and of whoever starts the broker.
     Health(HealthArgs),
-    #[command(flatten)]
-    Ops(OpsCommand),
 }
 
 impl From<Cli> for Invocation {
@@ -222,8 +222,8 @@ impl From<Cli> for Invocation {
             Some(Command::Passwd(args)) => Self::Passwd(args),
             Some(Command::Selector(args)) => Self::Selector(args),
             Some(Command::Acl(command)) => Self::Acl(command),
-            Some(Command::Health(args)) => Self::Health(args),
             Some(Command::Ops(command)) => Self::Ops(command),
+            Some(Command::Health(args)) => Self::Health(args),
         }
     }
 }

@@ -69,6 +69,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Site>, &'static str)> {
             "GET, DELETE",
         ),
         ("/channels/{topic}/purge", post(channels::purge), "POST"),
+        ("/lag", get(cursors::lag), "GET"),
         ("/cursors", get(cursors::list), "GET"),
         (
             "/cursors/{id}",

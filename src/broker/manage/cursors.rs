@@ -107,7 +107,7 @@ impl Broker {
         }
     }
 
-    fn lag(&self, found: &Listed, effort: Effort) -> Result<Option<Lag>, LogError> {
+    pub(super) fn lag(&self, found: &Listed, effort: Effort) -> Result<Option<Lag>, LogError> {
         // What a shared subscription waits for is held for others as well.
         let counts = !matches!(found.record.owner, CursorOwner::Share(_));
         let Some(filter) = TopicFilter::parse(&found.record.filter).ok().filter(|_| counts) else {
@@ -175,6 +175,11 @@ pub(super) struct Effort {
 pub(super) const CHEAP: Effort = Effort {
     channels: 16,
     batches: 4,
+};
+/// For each of a few.
+pub(super) const CAREFUL: Effort = Effort {
+    channels: 50_000,
+    batches: 50,
 };
 /// For one.
 pub(super) const THOROUGH: Effort = Effort {
