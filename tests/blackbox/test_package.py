@@ -149,12 +149,14 @@ def test_the_package_brings_a_unit_for_its_own_paths(stage):
     assert re.search(r"^StateDirectory=rewindmq$", unit, re.M)
 
 
-def test_every_licence_that_is_named_is_there():
+def test_every_licence_that_is_named_is_there(stage):
     named = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["license"]
     texts = {"MIT": "LICENSE-MIT", "Apache-2.0": "LICENSE-APACHE"}
     assert set(named.split(" OR ")) == set(texts)
-    for file in (DEB["license-file"][0], *texts.values()):
+    for file in ("LICENSE", *texts.values()):
         assert (ROOT / file).stat().st_size > 300, file
+    (told,) = place(DEB["license-file"][0], stage)
+    assert (ROOT / "LICENSE-MIT").read_text() in told.read_text()
 
 
 @pytest.mark.parametrize("script", [*sorted(SCRIPTS.iterdir()), ROOT / "scripts" / "package"], ids=lambda path: path.name)
