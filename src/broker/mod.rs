@@ -14,6 +14,7 @@ mod deliver;
 mod disconnect;
 mod dispatch;
 mod durable;
+mod floods;
 mod grant;
 mod group;
 mod groups;
@@ -71,6 +72,7 @@ pub use connect::Refused;
 use cursors::{CursorLimits, CursorTable};
 pub use disconnect::Cause;
 use dispatch::{Dispatcher, Observer};
+pub use floods::{Flood, Floods};
 use groups::Groups;
 pub use handle::Next;
 use holds::DurableHolds;
@@ -145,6 +147,7 @@ pub struct Broker {
     reader: LogReader,
     connections: AtomicU64,
     addresses: Arc<Addresses>,
+    floods: Floods,
     stopping: AtomicBool,
 }
 
@@ -222,6 +225,7 @@ impl Broker {
             reader: log.reader(),
             log,
             connections: AtomicU64::new(0),
+            floods: Floods::default(),
             addresses: Arc::new(Addresses::new(AddressLimits::new(&config.limits))),
             stopping: AtomicBool::new(false),
             config: ArcSwap::from_pointee(config),
@@ -246,6 +250,11 @@ impl Broker {
     /// Who is connected from where.
     pub fn addresses(&self) -> &Arc<Addresses> {
         &self.addresses
+    }
+
+    /// What keeps lines from flooding the log.
+    pub fn floods(&self) -> &Floods {
+        &self.floods
     }
 
     /// The clock.

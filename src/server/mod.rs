@@ -168,9 +168,15 @@ impl Server {
         server.spawn_sys(page.clone());
         let listening = server.spawn_listeners(listeners);
         server.spawn_certificates();
-        if let Some((listener, address)) = http {
-            let site = Site::new(server.broker.clone(), page, address, tokens);
-            server.spawn_http(listener, site.with_listeners(listening).with_log(log));
+        match http {
+            Some((listener, address)) => {
+                let site = Site::new(server.broker.clone(), page, address, tokens);
+                server.spawn_http(listener, site.with_listeners(listening).with_log(log));
+            }
+            // Samples would pile up where nobody reads them.
+            None => server
+                .tasks
+                .push(tokio::spawn(async move { match admin::upkeep(page).await {} })),
         }
         server.spawn_housekeeping();
         server.lags = Some(Lags::watch(server.broker.clone()).map_err(io("cannot start a thread"))?);
