@@ -81,7 +81,8 @@ async fn metrics(State(site): State<Site>) -> impl IntoResponse {
     ([(CONTENT_TYPE, MetricsPage::CONTENT_TYPE)], site.page.render())
 }
 
-async fn upkeep(page: MetricsPage) -> Infallible {
+/// Keeps the histograms of the metrics small, where there is no HTTP listener.
+pub async fn upkeep(page: MetricsPage) -> Infallible {
     let mut ticks = tokio::time::interval(UPKEEP_INTERVAL);
     loop {
         ticks.tick().await;

@@ -186,9 +186,15 @@ impl Server {
         let listening = server.spawn_listeners(listeners);
         server.vitals = Vitals::new(server.broker.clone(), listening, server.workers.pulses());
         server.spawn_certificates();
-        if let Some((listener, address)) = http {
-            let site = Site::new(server.broker.clone(), page, address, tokens);
-            server.spawn_http(listener, site.with_vitals(server.vitals.clone()).with_log(log));
+        match http {
+            Some((listener, address)) => {
+                let site = Site::new(server.broker.clone(), page, address, tokens);
+                server.spawn_http(listener, site.with_vitals(server.vitals.clone()).with_log(log));
+            }
+            // Samples would pile up where nobody reads them.
+            None => server
+                .tasks
+                .push(tokio::spawn(async move { match admin::upkeep(page).await {} })),
         }
         server.spawn_housekeeping();
         server.lags = Some(Lags::watch(server.broker.clone()).map_err(io("cannot start a thread"))?);

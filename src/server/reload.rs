@@ -83,7 +83,9 @@ impl Reloading {
             Ok(prepared) => prepared,
             Err(fault) => {
                 broker.metrics().reloads_failed.increment(1);
-                tracing::error!("the configuration was read again and is faulty; what was in force stays:\n{fault}");
+                for fault in fault.lines() {
+                    tracing::error!(%fault, "the configuration was read again and is faulty; what was in force stays");
+                }
                 return false;
             }
         };
