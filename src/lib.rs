@@ -34,9 +34,9 @@
 //! | 4 | [`broker`] | the only place that knows session, router and log |
 //! | 5 | [`net`] | listeners (TCP, TLS, WebSocket, Unix sockets, PROXY protocol) and the driver of one connection |
 //! | 5 | [`admin`] | HTTP: metrics, health, the API that shows and changes a running broker |
-//! | 6 | [`server`] | wiring, signals, the ordered stop |
+//! | 6 | [`server`] | wiring, signals, the ordered stop, what the service manager is told |
 //! | 6 | [`guide`] | no code: guides for users, such as the replay cookbook |
-//! | 7 | [`cli`] | flags, environment, `rewindmq check`, `backup`, `inspect` and `acl`; commands to a running broker over its API |
+//! | 7 | [`cli`] | flags, environment, `rewindmq check`, `backup`, `inspect`, `acl` and others without a broker; commands to a running one over its API |
 //!
 //! # The way of a message
 //!

@@ -8,6 +8,7 @@ mod query;
 mod receive;
 mod site;
 mod tokens;
+mod vitals;
 
 use std::convert::Infallible;
 use std::future::{Future, IntoFuture};
@@ -26,6 +27,7 @@ use crate::metrics::MetricsPage;
 
 pub use site::{ListenerState, LogControl, Site};
 pub use tokens::{TokenFileError, Tokens};
+pub use vitals::{Findings, Pulse, Vitals};
 
 /// Answers until `shutdown` is there, and keeps the histograms of the metrics small meanwhile.
 ///

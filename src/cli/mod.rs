@@ -2,6 +2,7 @@
 
 mod acl;
 mod backup;
+mod health;
 mod inspect;
 mod log;
 mod ops;
@@ -26,6 +27,7 @@ use crate::server::load_acl;
 
 pub use acl::{AclCommand, AclCommandError, acl};
 pub use backup::{BackupArgs, BackupError, backup};
+pub use health::{HealthArgs, HealthError, health};
 pub use inspect::{InspectArgs, inspect};
 pub use log::start_log;
 pub use ops::{OpsCommand, OpsError, ops};
@@ -51,6 +53,8 @@ pub enum Invocation {
     Acl(AclCommand),
     /// Ask a running broker.
     Ops(OpsCommand),
+    /// Ask a running broker whether it can do its work.
+    Health(HealthArgs),
 }
 
 /// Where the configuration comes from, and the options that the command line sets.
@@ -201,6 +205,11 @@ enum Command {
     Acl(AclCommand),
     #[command(flatten)]
     Ops(OpsCommand),
+    /// Ask a running broker whether it can do its work: exit code 0 if so, 1 otherwise, with the reason
+    ///
+    /// It is ready when the store takes writes, every listener accepts, every worker answers and it is not about to stop
+    /// (/readyz). For health checks of containers and of whoever starts the broker.
+    Health(HealthArgs),
 }
 
 impl From<Cli> for Invocation {
@@ -214,6 +223,7 @@ impl From<Cli> for Invocation {
             Some(Command::Selector(args)) => Self::Selector(args),
             Some(Command::Acl(command)) => Self::Acl(command),
             Some(Command::Ops(command)) => Self::Ops(command),
+            Some(Command::Health(args)) => Self::Health(args),
         }
     }
 }
