@@ -34,7 +34,7 @@
 //! | 5 | [`net`] | listeners (TCP, TLS, WebSocket, Unix sockets, PROXY protocol) and the driver of one connection |
 //! | 5 | [`admin`] | HTTP: metrics, health, the API that shows and changes a running broker |
 //! | 6 | [`server`] | wiring, signals, the ordered stop |
-//! | 7 | [`cli`] | flags, environment, `rewindmq check`, `backup`, `inspect` and `acl` |
+//! | 7 | [`cli`] | flags, environment, `rewindmq check`, `backup`, `inspect` and `acl`; commands to a running broker over its API |
 //!
 //! # The way of a message
 //!

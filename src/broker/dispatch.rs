@@ -57,8 +57,12 @@ impl Dispatcher {
                 let outcome = broker.publish_now(&publish, place, routed, turn);
                 reply(tag, outcome, turn);
             }
-            (Command::Publish(_), Err(fault)) => {
-                broker.metrics.dropped.of(DropReason::StoreRefused).increment(1);
+            (Command::Publish(publish), Err(fault)) => {
+                let message = &publish.message;
+                match message.publisher() {
+                    Some(id) => broker.drops.count(id, DropReason::StoreRefused, message.topic(), 1),
+                    None => broker.metrics.dropped.of(DropReason::StoreRefused).increment(1),
+                }
                 reply(tag, refusal(&fault), turn);
             }
             (_, outcome) => answer(tag, outcome.map(|_| ()), turn),

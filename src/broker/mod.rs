@@ -13,6 +13,7 @@ mod cursors;
 mod deliver;
 mod disconnect;
 mod dispatch;
+mod drops;
 mod durable;
 mod floods;
 mod grant;
@@ -72,6 +73,7 @@ pub use connect::Refused;
 use cursors::{CursorLimits, CursorTable};
 pub use disconnect::Cause;
 use dispatch::{Dispatcher, Observer};
+use drops::Drops;
 pub use floods::{Flood, Floods};
 use groups::Groups;
 pub use handle::Next;
@@ -109,6 +111,7 @@ pub struct Broker {
     config: ArcSwap<Config>,
     clock: Clock,
     metrics: Metrics,
+    drops: Drops,
     /// What clients can prove themselves by.
     backends: ArcSwap<Backends>,
     /// Checks passwords.
@@ -196,6 +199,7 @@ impl Broker {
         let retained_limits = retained_limits(&config);
         let broker = Arc::new(Self {
             instance: NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed),
+            drops: Drops::new(metrics.clone(), clock.clone()),
             clock,
             backends: ArcSwap::default(),
             passwords: login::new_pool(&config.auth, &metrics),

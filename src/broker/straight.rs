@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::Broker;
 use super::batches::Batches;
 use super::client::Client;
+use super::drops::Drops;
 use super::live_target::Granted;
 use super::outbox::{Item, Outbox, Refused};
 use super::publish::asked_by_property;
@@ -56,10 +57,10 @@ impl Messages {
     }
 
     /// Hands everything over. Returns how many messages did not fit.
-    pub fn deliver(&mut self) -> Refused {
+    pub fn deliver(&mut self, drops: &Drops) -> Refused {
         self.close();
         self.last = None;
-        self.batches.deliver()
+        self.batches.deliver(drops)
     }
 
     /// Hands over what several get.

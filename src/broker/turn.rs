@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread::LocalKey;
 
 use super::batches::Batches;
+use super::drops::Drops;
 use super::lent::{Lent, Spare, Spares};
 use super::outbox::{Item, Outbox, Refused};
 use super::straight::Messages;
@@ -86,12 +87,12 @@ impl Turn {
     ///
     /// Messages before replies: a publisher that has its reply may hand out its next message at once, and that one must
     /// not come before those that are handed out here [MQTT-4.6.0-6].
-    pub fn deliver(&mut self) -> Refused {
+    pub fn deliver(&mut self, drops: &Drops) -> Refused {
         let Some(gathered) = self.gathered.used() else {
             return Refused::default();
         };
-        let refused = gathered.messages.deliver();
-        gathered.replies.deliver();
+        let refused = gathered.messages.deliver(drops);
+        gathered.replies.deliver(drops);
         if gathered.submissions.is_empty() {
             self.gathered.give_back();
         }

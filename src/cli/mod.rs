@@ -4,6 +4,7 @@ mod acl;
 mod backup;
 mod inspect;
 mod log;
+mod ops;
 mod passwd;
 mod selector;
 
@@ -27,6 +28,7 @@ pub use acl::{AclCommand, AclCommandError, acl};
 pub use backup::{BackupArgs, BackupError, backup};
 pub use inspect::{InspectArgs, inspect};
 pub use log::start_log;
+pub use ops::{OpsCommand, OpsError, ops};
 pub use passwd::{PasswdArgs, PasswdError, passwd};
 pub use selector::{SelectorArgs, SelectorError, try_selector};
 
@@ -47,6 +49,8 @@ pub enum Invocation {
     Selector(SelectorArgs),
     /// Ask access rules.
     Acl(AclCommand),
+    /// Ask a running broker.
+    Ops(OpsCommand),
 }
 
 /// Where the configuration comes from, and the options that the command line sets.
@@ -195,6 +199,8 @@ enum Command {
     /// Say who may do what, by a file of access rules (auth.acl_file)
     #[command(subcommand)]
     Acl(AclCommand),
+    #[command(flatten)]
+    Ops(OpsCommand),
 }
 
 impl From<Cli> for Invocation {
@@ -207,6 +213,7 @@ impl From<Cli> for Invocation {
             Some(Command::Passwd(args)) => Self::Passwd(args),
             Some(Command::Selector(args)) => Self::Selector(args),
             Some(Command::Acl(command)) => Self::Acl(command),
+            Some(Command::Ops(command)) => Self::Ops(command),
         }
     }
 }

@@ -27,7 +27,7 @@ mod view;
 mod will;
 
 pub use changes::{Change, Changes};
-pub use copy::copy_store;
+pub use copy::{copied_bytes, copy_store};
 pub use cursor::{CursorOwner, CursorRecord, Origin, StartRule};
 pub use error::StoreError;
 pub use failing::{FailingStore, Fault};

@@ -23,7 +23,7 @@ impl Reset {
 }
 
 pub(super) async fn list(State(site): State<Site>, query: Query) -> Answer {
-    query.only(&["limit", "cursor", "kind", "owner"])?;
+    query.only(&["limit", "cursor", "kind", "owner", "sort"])?;
     let kind = query.text("kind").map(str::to_owned);
     if kind
         .as_deref()
@@ -36,6 +36,10 @@ pub(super) async fn list(State(site): State<Site>, query: Query) -> Answer {
         kind,
         owner: query.text("owner").map(str::to_owned),
     };
+    if let Some(limit) = query.worst("lag")? {
+        let items = aside(move || site.broker.most_behind(&filter, limit)).await?;
+        return Ok(Json::ok(&Listing { items, next: None }));
+    }
     let limit = query.limit()?;
     let (items, more) = aside(move || site.broker.cursors(&filter, limit)).await?;
     let last = items.last().filter(|_| more);

@@ -60,11 +60,7 @@ pub struct Lag {
 impl Broker {
     /// The cursors that are wanted, by number, at most `most`; and whether there are more.
     pub fn cursors(&self, filter: &CursorFilter, most: usize) -> (Vec<CursorView>, bool) {
-        let wants = |key: &CursorKey| {
-            let (kind, owner) = owner(&key.owner);
-            filter.kind.as_deref().is_none_or(|wanted| wanted == kind)
-                && filter.owner.as_deref().is_none_or(|wanted| wanted == owner)
-        };
+        let wants = |key: &CursorKey| filter.wants(key);
         let (found, more) = self.cursors.list(CursorId(filter.after), most, &wants);
         (found.iter().map(|found| self.cursor_view(found, CHEAP)).collect(), more)
     }
@@ -156,6 +152,14 @@ impl Broker {
     }
 }
 
+impl CursorFilter {
+    pub(super) fn wants(&self, key: &CursorKey) -> bool {
+        let (kind, owner) = owner(&key.owner);
+        self.kind.as_deref().is_none_or(|wanted| wanted == kind)
+            && self.owner.as_deref().is_none_or(|wanted| wanted == owner)
+    }
+}
+
 pub(super) fn owner(owner: &CursorOwner) -> (&'static str, &str) {
     match owner {
         CursorOwner::Client(name) | CursorOwner::User { client: name, .. } => ("client", name),
@@ -167,7 +171,7 @@ pub(super) fn owner(owner: &CursorOwner) -> (&'static str, &str) {
 /// How much may be read for one lag.
 #[derive(Clone, Copy)]
 pub(super) struct Effort {
-    channels: usize,
+    pub channels: usize,
     batches: usize,
 }
 

@@ -6,11 +6,13 @@ mod clients;
 mod cursors;
 mod groups;
 mod lags;
+mod most_behind;
 mod publish;
 mod reset;
 mod retained;
 mod sessions;
 mod subscriptions;
+mod why;
 
 use std::sync::atomic::Ordering;
 
@@ -32,6 +34,7 @@ pub(super) use reset::CursorReset;
 pub use retained::RetainedView;
 pub use sessions::SessionView;
 pub use subscriptions::SubscriptionView;
+pub use why::{DropView, Finding, Verdict, Why};
 
 /// Why the administration does not get what it asked for; the text says what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
