@@ -17,6 +17,10 @@ fn main() -> ExitCode {
         Invocation::Passwd(args) => tell(cli::passwd(&args)),
         Invocation::Acl(command) => tell(cli::acl(&command, env::vars_os())),
         Invocation::Selector(args) => tell(cli::try_selector(&args)),
+        Invocation::Pub(args) => cli::publish(&args),
+        Invocation::Sub(args) => cli::subscribe(&args),
+        Invocation::Completions(args) => say(io::stdout(), &cli::completions(&args), ExitCode::SUCCESS),
+        Invocation::Man(args) => tell(cli::man(&args)),
     }
 }
 
