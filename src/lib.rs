@@ -34,7 +34,7 @@
 //! | 5 | [`net`] | listeners (TCP, TLS, WebSocket, Unix sockets, PROXY protocol), the driver of one connection, and the way to a broker for a client |
 //! | 5 | [`admin`] | HTTP: metrics, health, the API that shows and changes a running broker |
 //! | 6 | [`server`] | wiring, signals, the ordered stop |
-//! | 7 | [`cli`] | flags, environment, `rewindmq check`, `backup`, `inspect` and `acl`; `pub` and `sub`, a client of MQTT 5 for any broker |
+//! | 7 | [`cli`] | flags, environment, `rewindmq check`, `backup`, `inspect` and `acl`; commands to a running broker over its API; `pub` and `sub`, a client of MQTT 5 for any broker |
 //!
 //! # The way of a message
 //!

@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         Invocation::Inspect(args) => tell(cli::inspect(&args)),
         Invocation::Passwd(args) => tell(cli::passwd(&args)),
         Invocation::Acl(command) => tell(cli::acl(&command, env::vars_os())),
+        Invocation::Ops(command) => tell(cli::ops(&command, env::vars_os())),
         Invocation::Selector(args) => tell(cli::try_selector(&args)),
         Invocation::Pub(args) => cli::publish(&args),
         Invocation::Sub(args) => cli::subscribe(&args),

@@ -78,6 +78,31 @@ impl Query {
         )))
     }
 
+    /// How many of the largest by `key` are wanted, if the list is to be sorted by it; such a list has one page.
+    pub fn worst(&self, key: &str) -> Result<Option<usize>, Problem> {
+        match self.text("sort") {
+            None => return Ok(None),
+            Some(given) if given == key => {}
+            Some(given) => {
+                return Err(Problem::invalid(format!(
+                    "parameter sort: expected {key}, found {given:?}"
+                )));
+            }
+        }
+        if self.text("cursor").is_some() {
+            return Err(Problem::invalid(format!(
+                "parameter cursor: a list with sort={key} has one page"
+            )));
+        }
+        let limit = self.parse("limit", "a number from 1 to 100")?.unwrap_or(MOST_SORTED);
+        if (1..=MOST_SORTED).contains(&limit) {
+            return Ok(Some(limit));
+        }
+        Err(Problem::invalid(format!(
+            "parameter limit: expected a number from 1 to {MOST_SORTED} with sort={key}, found {limit}"
+        )))
+    }
+
     /// A topic filter.
     pub fn filter(&self, name: &str) -> Result<Option<TopicFilter>, Problem> {
         self.text(name).map(|text| read_filter(name, text)).transpose()
@@ -201,6 +226,8 @@ async fn read_body(body: Body) -> Result<Vec<u8>, Problem> {
 }
 
 const DEFAULT_LIMIT: usize = 100;
+/// What a sorted list has at most.
+const MOST_SORTED: usize = 100;
 /// The most things of one list.
 const MOST: usize = 1_000;
 /// The largest body, bytes: a message of 16 MiB in base64, and what stands beside it.

@@ -14,7 +14,7 @@ use crate::log::SubscriptionKind;
 use crate::metrics::{DropReason, Unauthorized};
 use crate::router::Admission;
 use crate::topic::TopicFilter;
-use crate::types::ReasonCode;
+use crate::types::{ClientId, ReasonCode};
 
 /// The rules in force.
 #[derive(Debug, Default)]
@@ -134,8 +134,9 @@ impl AccessControl {
         }
         let (outbox, actions) = match target {
             Target::Share(_) | Target::Group(_) => return Admission::Ask,
-            Target::Live(outbox, _) | Target::Selected(outbox, _) => (outbox, LIVE),
-            Target::Replay(outbox, ..) => (outbox, REPLAY),
+            Target::Live(outbox, _) => (outbox, LIVE),
+            Target::Selected(selected) => (selected.outbox(), LIVE),
+            Target::Replay(replayed) => (replayed.outbox(), REPLAY),
         };
         if self.may(outbox, actions, topic) || self.is_unknown(outbox) {
             Admission::Yes
@@ -277,6 +278,12 @@ impl Broker {
     pub(super) fn count_undelivered(&self, messages: u64) {
         self.metrics.dropped.of(DropReason::Unauthorized).increment(messages);
         self.metrics.unauthorized.of(Unauthorized::Delivery).increment(messages);
+    }
+
+    /// A message was not delivered to a client because it may not have it.
+    pub(super) fn count_denied(&self, client_id: &ClientId, topic: &str) {
+        self.drops.count(client_id, DropReason::Unauthorized, topic, 1);
+        self.metrics.unauthorized.of(Unauthorized::Delivery).increment(1);
     }
 
     pub(super) fn count_unauthorized(&self, what: Unauthorized) {

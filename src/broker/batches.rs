@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ahash::AHashMap;
 
+use super::drops::Drops;
 use super::outbox::{Item, Outbox, Refused};
 use crate::codec::RunBuilder;
 use crate::router::SubscriberId;
@@ -37,12 +38,17 @@ impl Batches {
         }
     }
 
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.touched.is_empty()
+    }
+
     /// Hands every batch over. Returns how many messages did not fit.
-    pub fn deliver(&mut self) -> Refused {
+    pub fn deliver(&mut self, drops: &Drops) -> Refused {
         let mut refused = Refused::default();
         self.index.clear();
         for (outbox, mut items) in self.touched.drain(..) {
-            let more = outbox.push(&mut items);
+            let more = outbox.push_noted(&mut items, drops);
             refused.absent += more.absent;
             refused.slow += more.slow;
             refused.full += more.full;

@@ -25,7 +25,7 @@ use crate::log::{Command, SessionRecord, SubscriptionKind, SubscriptionRecord};
 use crate::selector::Selector;
 use crate::session::{Delivery, Session, Source, SubscriptionKey};
 use crate::topic::TopicFilter;
-use crate::types::{Position, SessionId, SmallMap, Timestamp, Version};
+use crate::types::{HasEmpty, Position, Rare, SessionId, SmallMap, Timestamp, Version};
 
 /// A client with everything that is its own.
 #[derive(Debug)]
@@ -36,13 +36,13 @@ pub struct Client {
     pub(super) durable: Option<Box<Durable>>,
     pub(super) subscriptions: SmallMap<SubscriptionPath, Subscription, 8>,
     pub(super) replays: Vec<ReplaySubscription>,
-    pub(super) groups: Vec<GroupMembership>,
+    pub(super) groups: Rare<Vec<GroupMembership>>,
     /// QoS 1 and 2 messages that came when the client took no more; older than `waiting`.
-    pub(super) blocked: Queue,
+    pub(super) blocked: Rare<Queue>,
     /// Messages that are sent next.
     pub(super) waiting: Queue,
     /// QoS 0 deliveries with a cursor in the output that is not written yet.
-    pub(super) unwritten: Unwritten,
+    pub(super) unwritten: Rare<Unwritten>,
     /// PUBLISH packets that are on their way through the log.
     pub(super) commits_awaited: usize,
     pub(super) acks: Vec<AwaitedAck>,
@@ -77,6 +77,13 @@ pub(super) struct GroupMembership {
     pub key: SubscriptionKey,
     pub group: Arc<Group>,
     pub options: SubscriptionOptions,
+}
+
+impl HasEmpty for Vec<GroupMembership> {
+    fn empty() -> &'static Self {
+        const EMPTY: &Vec<GroupMembership> = &Vec::new();
+        EMPTY
+    }
 }
 
 impl Client {

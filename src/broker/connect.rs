@@ -20,7 +20,7 @@ use crate::log::Command;
 use crate::metrics::{DropReason, Limit, RefusalReason};
 use crate::session::{Fault, LinkOptions, Session};
 use crate::topic::check_topic_name;
-use crate::types::{ClientId, ReasonCode, SessionId, SmallMap, Timestamp, Version};
+use crate::types::{ClientId, Rare, ReasonCode, SessionId, SmallMap, Timestamp, Version};
 
 /// A CONNECT that is refused: what to answer, and why for the log.
 #[derive(Debug)]
@@ -137,7 +137,7 @@ impl Broker {
         self.router.touch();
         // Whatever passed the session by before the router knew is in the log by now.
         client.outbox.note(self.reader.watermark());
-        for membership in &client.groups {
+        for membership in client.groups.iter() {
             membership.group.connect(&client.outbox);
         }
         if let Some((due, will)) = will
@@ -532,10 +532,10 @@ pub(super) fn new_client(session: Session, outbox: Arc<Outbox>) -> Client {
         durable: None,
         subscriptions: SmallMap::default(),
         replays: Vec::new(),
-        groups: Vec::new(),
-        blocked: Default::default(),
+        groups: Rare::default(),
+        blocked: Rare::default(),
         waiting: Default::default(),
-        unwritten: Default::default(),
+        unwritten: Rare::default(),
         commits_awaited: 0,
         acks: Vec::new(),
         next_ack: 0,

@@ -6,6 +6,7 @@ use super::group::May;
 use super::outbox::{Item, Outbox, Reply};
 use super::replay::{Passed, PumpContext, Pumped, ReplaySubscription};
 use super::select::count;
+use super::unwritten::Unwritten;
 use super::{Broker, OUTPUT_LIMIT};
 use crate::log::LogError;
 use crate::metrics::{DeliveryKind, DropReason};
@@ -80,8 +81,10 @@ impl Broker {
         self.metrics
             .packets_sent
             .increment(client.session.take_packets_written());
-        client.unwritten.wrote(bytes);
-        while let Some(source) = client.unwritten.next_written() {
+        if let Some(unwritten) = client.unwritten.used() {
+            unwritten.wrote(bytes);
+        }
+        while let Some(source) = client.unwritten.used().and_then(Unwritten::next_written) {
             self.acknowledged(client, source);
         }
     }
@@ -118,6 +121,11 @@ impl Broker {
                     Some(token) => client.session.handle_outcome(token, outcome),
                     None => Ok(()),
                 }
+            }
+            Reply::Timed(read_at) => {
+                let took = self.clock.now().since(read_at).as_secs_f64();
+                self.metrics.publish_to_ack_seconds.record(took);
+                Ok(())
             }
             Reply::Changed(number, outcome) => {
                 self.change_done(client, number, outcome);
@@ -172,6 +180,7 @@ impl Broker {
             reader: &self.reader,
             table: &self.cursors,
             metrics: &self.metrics,
+            drops: &self.drops,
             tally: &mut client.tally,
             unwritten: &mut client.unwritten,
             now,

@@ -7,6 +7,7 @@ use super::Broker;
 use super::client::Client;
 use super::outbox::Item;
 use super::turn::Turn;
+use super::unwritten::Unwritten;
 use crate::codec::Disconnect;
 use crate::log::Command;
 use crate::metrics::DropReason;
@@ -87,11 +88,12 @@ impl Broker {
     /// Leaves everything behind in the state that the next connection, or other members of groups, go on from.
     fn detach(&self, client: &mut Client, handed_out: Position) {
         client.session.connection_lost();
-        for source in client.unwritten.take() {
+        let unwritten = client.unwritten.used().map(Unwritten::take);
+        for source in unwritten.into_iter().flatten() {
             self.released(client, source);
         }
         client.note_idle(handed_out);
-        let mut unsent = std::mem::take(&mut client.blocked);
+        let mut unsent = client.blocked.used().map(std::mem::take).unwrap_or_default();
         unsent.append(&mut client.waiting);
         // What has a cursor is read from the log again.
         unsent.drop_with_cursor();
@@ -104,7 +106,7 @@ impl Broker {
         for replay in &mut client.replays {
             replay.fall_behind();
         }
-        for membership in &client.groups {
+        for membership in client.groups.iter() {
             if let Some(other) = membership.group.connection_lost(client.outbox.subscriber) {
                 client.turn.push(&other, Item::Wake);
             }
@@ -158,7 +160,7 @@ impl Broker {
         if !submissions.is_empty() {
             self.log().submit(submissions);
         }
-        let refused = turn.deliver();
+        let refused = turn.deliver(&self.drops);
         if refused.absent > 0 {
             self.metrics
                 .dropped

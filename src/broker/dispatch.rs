@@ -4,25 +4,36 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use super::outbox::{Item, Reply};
+use super::outbox::{Item, Outbox, Reply};
 use super::turn::Turn;
 use super::{Broker, LogTag};
 use crate::log::{Command, Committed, LogError, LogObserver, Outcome, Sink};
-use crate::metrics::{DropReason, Metrics};
+use crate::metrics::{DeliveryPath, DropReason, Metrics, StoreFault};
 use crate::session::PublishOutcome;
-use crate::types::{Position, ReasonCode};
+use crate::types::{Position, ReasonCode, Timestamp};
 
 /// Takes commits from the log and routes them. The log is opened before the broker is complete, hence the slot.
 #[derive(Debug, Default)]
 pub(super) struct Dispatcher {
     broker: Arc<OnceLock<Weak<Broker>>>,
     turn: Turn,
+    /// Commits so far.
+    commits: usize,
 }
 
 impl Dispatcher {
     /// Where the broker is put once it is there.
     pub fn slot(&self) -> Arc<OnceLock<Weak<Broker>>> {
         self.broker.clone()
+    }
+
+    /// A stored message of a batch whose acknowledgement is awaited, another one each time: the first of every batch have
+    /// waited longest.
+    fn choose(&mut self, batch: &[Committed<LogTag>]) -> Option<usize> {
+        self.commits = self.commits.wrapping_add(1);
+        let from = self.commits % batch.len().max(1);
+        let indices = (from..batch.len()).chain(0..from);
+        indices.take(MOST_LOOKED_AT).find(|index| is_awaited(&batch[*index]))
     }
 
     fn dispatch(&mut self, broker: &Broker, committed: Committed<LogTag>) {
@@ -46,8 +57,12 @@ impl Dispatcher {
                 let outcome = broker.publish_now(&publish, place, routed, turn);
                 reply(tag, outcome, turn);
             }
-            (Command::Publish(_), Err(fault)) => {
-                broker.metrics.dropped.of(DropReason::StoreRefused).increment(1);
+            (Command::Publish(publish), Err(fault)) => {
+                let message = &publish.message;
+                match message.publisher() {
+                    Some(id) => broker.drops.count(id, DropReason::StoreRefused, message.topic(), 1),
+                    None => broker.metrics.dropped.of(DropReason::StoreRefused).increment(1),
+                }
                 reply(tag, refusal(&fault), turn);
             }
             (_, outcome) => answer(tag, outcome.map(|_| ()), turn),
@@ -64,13 +79,39 @@ impl Sink<LogTag> for Dispatcher {
             Ok(Outcome::Stored(place)) => Some(place.position),
             _ => None,
         });
-        for committed in batch {
+        let chosen = self.choose(&batch);
+        let mut read_at = None;
+        for (index, committed) in batch.into_iter().enumerate() {
+            let timed = if chosen == Some(index) { timed(&committed) } else { None };
             self.dispatch(&broker, committed);
+            if let Some((publisher, at)) = timed {
+                self.turn.push(&publisher, Item::Reply(Reply::Timed(at)));
+                read_at = Some(at);
+            }
         }
+        let read_at = read_at.filter(|_| self.turn.has_messages());
         broker.flush(&mut self.turn);
+        if let Some(read_at) = read_at {
+            broker.time_delivery(DeliveryPath::Stored, read_at, broker.clock.now());
+        }
         if let Some(last) = last {
             broker.handed_out.store(last.0, Ordering::Release);
         }
+    }
+}
+
+/// Whether it is a message that is stored and waits to be acknowledged.
+fn is_awaited(committed: &Committed<LogTag>) -> bool {
+    matches!(committed.outcome, Ok(Outcome::Stored(_))) && matches!(committed.tag, LogTag::Publish(_, Some(_), _))
+}
+
+/// Whose message it is and when that was read.
+fn timed(committed: &Committed<LogTag>) -> Option<(Arc<Outbox>, Timestamp)> {
+    match (&committed.tag, &committed.command) {
+        (LogTag::Publish(publisher, ..), Command::Publish(publish)) => {
+            Some((publisher.clone(), publish.message.received()))
+        }
+        _ => None,
     }
 }
 
@@ -122,6 +163,7 @@ pub(super) struct Observer {
 impl Observer {
     /// Counts into these metrics; what cursors lose is known once the broker is in its slot.
     pub fn new(metrics: Metrics, broker: Arc<OnceLock<Weak<Broker>>>) -> Self {
+        metrics.store_writable.set(1.0);
         Self { metrics, broker }
     }
 }
@@ -138,8 +180,34 @@ impl LogObserver for Observer {
     }
 
     fn on_error(&self, error: &LogError) {
-        self.metrics.store_errors.increment(1);
-        tracing::error!(%error, "the event store refused a write");
+        let reason = match error {
+            LogError::Full => StoreFault::Full,
+            _ => StoreFault::Failed,
+        };
+        self.metrics.store_errors.of(reason).increment(1);
+        if *error != LogError::Full {
+            tracing::error!(%error, "the event store refused a write");
+        }
+    }
+
+    fn on_poisoned(&self) {
+        self.metrics.store_writable.set(0.0);
+        tracing::error!("the event store takes no writes any more until the broker is started again");
+    }
+
+    fn on_full(&self, is_full: bool) {
+        self.metrics.store_full.set(if is_full { 1.0 } else { 0.0 });
+        if is_full {
+            tracing::error!(
+                "the event store is full: events are refused until there is room (store.max_bytes, or the disk)"
+            );
+        } else {
+            tracing::info!("the event store has room again");
+        }
+    }
+
+    fn on_limit_bytes(&self, bytes: u64) {
+        self.metrics.store_limit_bytes.set(bytes as f64);
     }
 
     fn on_trimmed(&self, topic: &str, positions: &[Position]) {
@@ -158,3 +226,6 @@ impl LogObserver for Observer {
         self.metrics.store_used_bytes.set(bytes as f64);
     }
 }
+
+/// Of a batch that is mostly something else, no message is timed.
+const MOST_LOOKED_AT: usize = 64;

@@ -93,7 +93,7 @@ impl Broker {
             if known.selector != request.selector {
                 replay.selector.clone_from(&request.selector);
                 // What is in the lane is looked at again; what comes from now on is chosen by the new one.
-                let target = Target::Replay(client.outbox.clone(), known.key, request.selector.clone());
+                let target = Target::replay(&client.outbox, known.key, request.selector.as_ref());
                 self.router.insert(filter, client.outbox.subscriber, target);
             }
             let pending = replay.pending(&self.reader);
@@ -125,7 +125,7 @@ impl Broker {
         self.router.insert(
             filter,
             client.outbox.subscriber,
-            Target::Replay(client.outbox.clone(), key, request.selector.clone()),
+            Target::replay(&client.outbox, key, request.selector.as_ref()),
         );
         // Whatever was routed before the router knew of the lane is committed by now: the log has it.
         client.outbox.open_lane(key, self.reader.watermark());

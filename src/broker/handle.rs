@@ -76,11 +76,13 @@ impl Broker {
         }
     }
 
-    /// Hands over to others what the client's packets brought.
-    pub fn end_turn(&self, client: &mut Client) {
+    /// Hands over to others what the client's packets brought. Returns whether messages were among it.
+    pub fn end_turn(&self, client: &mut Client) -> bool {
         let mut turn = std::mem::take(&mut client.turn);
+        let had_messages = turn.has_messages();
         self.flush(&mut turn);
         client.turn = turn;
         client.tally.flush(&self.metrics);
+        had_messages
     }
 }

@@ -6,6 +6,7 @@ use super::sessions::Due;
 use super::turn::Turn;
 use super::{Broker, LogTag};
 use crate::log::Submission;
+use crate::metrics::SessionState;
 use crate::session::Fault;
 use crate::types::{ReasonCode, Timestamp};
 
@@ -79,7 +80,11 @@ impl Broker {
     }
 
     pub(super) fn count_sessions(&self) {
-        self.metrics.sessions.set(self.sessions.len() as f64);
+        let sessions = self.sessions.len() as u64;
+        let connected = self.connection_count().min(sessions);
+        let of = |state| self.metrics.sessions.of(state);
+        of(SessionState::Connected).set(connected as f64);
+        of(SessionState::Absent).set((sessions - connected) as f64);
     }
 
     pub(super) fn count_subscriptions(&self) {
@@ -92,5 +97,6 @@ impl Broker {
         self.count_subscriptions();
         self.metrics.retained_messages.set(self.retained.len() as f64);
         self.metrics.channels.set(self.reader.channel_count() as f64);
+        self.metrics.store_queue_bytes.set(self.log.queued_bytes() as f64);
     }
 }

@@ -84,23 +84,23 @@ impl Lane {
         self.tail.note(position);
     }
 
-    /// Takes in what arrived; one that would queue too much sends the reader back to the log. `false`: a message that is
-    /// not stored, and for which there is no room.
-    pub fn push(&mut self, item: LaneItem, max_bytes: usize) -> bool {
+    /// Takes in what arrived; one that would queue too much sends the reader back to the log. A message that is not
+    /// stored, and for which there is no room, comes back.
+    pub fn push(&mut self, item: LaneItem, max_bytes: usize) -> Option<LaneItem> {
         if self.bytes >= max_bytes && !self.is_behind() {
             self.fall_behind();
         }
         if let Some(stored) = item.stored {
             self.note(stored.position);
             if self.is_behind() {
-                return true;
+                return None;
             }
         } else if self.bytes >= max_bytes {
-            return false;
+            return Some(item);
         }
         self.bytes += item.cost();
         self.queue.push_back(item);
-        true
+        None
     }
 
     /// The reader has everything up to `read_to`: if that is all there is, what comes from now on is queued.

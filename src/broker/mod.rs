@@ -13,6 +13,7 @@ mod cursors;
 mod deliver;
 mod disconnect;
 mod dispatch;
+mod drops;
 mod durable;
 mod grant;
 mod group;
@@ -41,6 +42,7 @@ mod reread;
 mod restore;
 mod route;
 mod rules;
+mod sampled;
 mod select;
 mod sessions;
 mod share;
@@ -70,10 +72,12 @@ pub use connect::Refused;
 use cursors::{CursorLimits, CursorTable};
 pub use disconnect::Cause;
 use dispatch::{Dispatcher, Observer};
+use drops::Drops;
 use groups::Groups;
 pub use handle::Next;
 use holds::DurableHolds;
 pub use login::check_certificate;
+use manage::Lags;
 use outbox::Outbox;
 use promise::Promise;
 use reload::{retained_limits, retention_rule};
@@ -105,6 +109,7 @@ pub struct Broker {
     config: ArcSwap<Config>,
     clock: Clock,
     metrics: Metrics,
+    drops: Drops,
     /// What clients can prove themselves by.
     backends: ArcSwap<Backends>,
     /// Checks passwords.
@@ -137,6 +142,8 @@ pub struct Broker {
     written_bytes: AtomicU64,
     /// Up to where records were handed out to those who are here.
     handed_out: AtomicU64,
+    /// How far cursors were behind when they were looked at last.
+    lags: Mutex<Arc<Lags>>,
     log: Log<LogTag>,
     reader: LogReader,
     connections: AtomicU64,
@@ -189,6 +196,7 @@ impl Broker {
         let retained_limits = retained_limits(&config);
         let broker = Arc::new(Self {
             instance: NEXT_INSTANCE.fetch_add(1, Ordering::Relaxed),
+            drops: Drops::new(metrics.clone(), clock.clone()),
             clock,
             backends: ArcSwap::default(),
             passwords: login::new_pool(&config.auth, &metrics),
@@ -213,6 +221,7 @@ impl Broker {
             absent_due: Mutex::default(),
             absent_next: AtomicUsize::new(0),
             written_bytes: AtomicU64::new(written_bytes),
+            lags: Mutex::default(),
             handed_out: AtomicU64::new(log.reader().watermark().0),
             reader: log.reader(),
             log,
@@ -222,6 +231,10 @@ impl Broker {
             config: ArcSwap::from_pointee(config),
         });
         let mut turn = broker.restore(recovered.sessions, recovered.retained);
+        broker
+            .metrics
+            .store_queue_limit_bytes
+            .set(broker.log.queue_bytes() as f64);
         // Only now: what waits for the sessions is known.
         broker_slot.set(Arc::downgrade(&broker)).ok();
         broker.flush(&mut turn);

@@ -9,15 +9,17 @@ use ahash::AHashMap;
 use tokio::sync::{Notify, oneshot};
 
 use super::access::Held;
+use super::drops::{Drops, beginning};
 use super::lane::{Lane, LaneItem, Tail};
 use super::manage::{ClientDetails, CursorReset};
 use super::queue::{Queue, Queued};
 use crate::auth::Identity;
-use crate::codec::{Run, RunBuilder};
+use crate::codec::{self, DecodeLimits, Packet, Run, RunBuilder};
+use crate::metrics::DropReason;
 use crate::router::SubscriberId;
 use crate::session::{Delivery, Fault, PublishOutcome, PublishToken, Source, SubscriptionKey};
 use crate::topic::TopicFilter;
-use crate::types::{ClientId, PacketId, Position, QoS, Version};
+use crate::types::{ClientId, PacketId, Position, QoS, Timestamp, Version};
 
 /// The mailbox of one session.
 #[derive(Debug)]
@@ -78,6 +80,8 @@ struct Inner {
 pub enum Reply {
     /// What became of a PUBLISH that went through the log; no token at QoS 0.
     Publish(Option<PublishToken>, PublishOutcome),
+    /// The PUBLISH of the reply before was read at this time; it is to be seen how long it waited for its acknowledgement.
+    Timed(Timestamp),
     /// A change of a cursor or a subscription that a SUBACK or UNSUBACK waits for; the text is the fault.
     Changed(u64, Result<(), String>),
     /// The session's place is on disk with all changes up to this number, or could not be written.
@@ -122,6 +126,37 @@ pub struct Refused {
     pub slow: u64,
     /// QoS 1 and 2 beyond the bounds.
     pub full: u64,
+}
+
+/// What an outbox refused of a batch.
+#[derive(Debug, Default)]
+struct Refusals {
+    counts: Refused,
+    /// The topic of the first.
+    topic: Option<String>,
+}
+
+impl Refusals {
+    fn note(&mut self, topic: &str) {
+        self.topic.get_or_insert_with(|| beginning(topic).to_owned());
+    }
+
+    /// The first packet of a run is looked at only if it is refused.
+    fn note_run(&mut self, run: &Run) {
+        if self.topic.is_none() {
+            self.topic = first_topic(run);
+        }
+    }
+}
+
+fn first_topic(run: &Run) -> Option<String> {
+    let limits = DecodeLimits {
+        max_packet_size: u32::MAX,
+    };
+    match codec::decode_from_server(run.first()?.bytes, run.version(), &limits) {
+        Ok(Some((Packet::Publish(publish), _))) => Some(beginning(publish.topic).to_owned()),
+        _ => None,
+    }
 }
 
 /// What `take` found.
@@ -245,7 +280,26 @@ impl Outbox {
 
     /// Puts in a batch and wakes the session once.
     pub fn push(&self, items: &mut Vec<Item>) -> Refused {
-        let mut refused = Refused::default();
+        self.put(items).counts
+    }
+
+    /// The same; what is refused is noted.
+    pub fn push_noted(&self, items: &mut Vec<Item>, drops: &Drops) -> Refused {
+        let refused = self.put(items);
+        if let Some(topic) = refused.topic {
+            let Refused { absent, slow, full } = refused.counts;
+            let reason = match () {
+                () if full > 0 => DropReason::QueueFull,
+                () if slow > 0 => DropReason::SlowReader,
+                () => DropReason::Qos0Offline,
+            };
+            drops.note(&self.client_id, reason, &topic, absent + slow + full);
+        }
+        refused.counts
+    }
+
+    fn put(&self, items: &mut Vec<Item>) -> Refusals {
+        let mut refused = Refusals::default();
         let mut inner = self.lock();
         for item in items.drain(..) {
             match item {
@@ -452,7 +506,7 @@ impl Inner {
         }
     }
 
-    fn push_live(&mut self, delivery: Delivery, outbox: &Outbox, refused: &mut Refused) {
+    fn push_live(&mut self, delivery: Delivery, outbox: &Outbox, refused: &mut Refusals) {
         let limits = &outbox.limits;
         if let Source::Session(position) = delivery.source {
             let full = self.live.len() >= limits.max_messages || self.live.bytes() >= limits.max_bytes;
@@ -465,31 +519,31 @@ impl Inner {
             }
         } else if delivery.qos == QoS::AtMostOnce {
             if !outbox.is_connected() {
-                refused.absent += 1;
-                return;
+                refused.counts.absent += 1;
+                return refused.note(delivery.message.topic());
             }
             if self.live.bytes() >= limits.qos0_bytes {
-                refused.slow += 1;
-                return;
+                refused.counts.slow += 1;
+                return refused.note(delivery.message.topic());
             }
         } else if self.live.len() >= limits.max_messages || self.live.bytes() >= limits.max_bytes {
-            refused.full += 1;
-            return;
+            refused.counts.full += 1;
+            return refused.note(delivery.message.topic());
         }
         self.live.push_back(delivery);
     }
 
-    fn push_run(&mut self, mut run: Run, outbox: &Outbox, refused: &mut Refused) {
+    fn push_run(&mut self, mut run: Run, outbox: &Outbox, refused: &mut Refusals) {
         let limits = &outbox.limits;
         let packets = run.packets();
         if run.qos() == QoS::AtMostOnce {
             if !outbox.is_connected() {
-                refused.absent += packets as u64;
-                return;
+                refused.counts.absent += packets as u64;
+                return refused.note_run(&run);
             }
             if self.live.bytes() >= limits.qos0_bytes {
-                refused.slow += packets as u64;
-                return;
+                refused.counts.slow += packets as u64;
+                return refused.note_run(&run);
             }
         } else {
             debug_assert!(!outbox.durable, "what a durable session must not lose is in the log");
@@ -497,7 +551,8 @@ impl Inner {
             let room = limits.max_messages.saturating_sub(self.live.len());
             let kept = if has_bytes { room.min(packets) } else { 0 };
             if kept < packets {
-                refused.full += run.truncate(kept) as u64;
+                refused.note_run(&run);
+                refused.counts.full += run.truncate(kept) as u64;
             }
         }
         if run.packets() > 0 {
@@ -505,11 +560,11 @@ impl Inner {
         }
     }
 
-    fn push_lane(&mut self, key: SubscriptionKey, item: LaneItem, max_bytes: usize, refused: &mut Refused) {
-        if let Some(lane) = self.lane(key)
-            && !lane.push(item, max_bytes)
-        {
-            refused.full += 1;
+    fn push_lane(&mut self, key: SubscriptionKey, item: LaneItem, max_bytes: usize, refused: &mut Refusals) {
+        let Some(lane) = self.lane(key) else { return };
+        if let Some(item) = lane.push(item, max_bytes) {
+            refused.counts.full += 1;
+            refused.note(item.message.topic());
         }
     }
 }

@@ -75,7 +75,9 @@ impl Broker {
         }
         if !durable.behind && !self.fits_surely(&durable.measured, &limits) {
             // What is queued is in the log as well, where it can be counted and left out.
-            client.blocked.drop_with_cursor();
+            if let Some(blocked) = client.blocked.used() {
+                blocked.drop_with_cursor();
+            }
             client.waiting.drop_with_cursor();
             client.outbox.place_falls_behind();
             durable.fall_behind();
@@ -136,7 +138,8 @@ impl Broker {
             dropped,
             "more waits for the session than may: the oldest messages are dropped"
         );
-        self.metrics.dropped.of(DropReason::SessionLimit).increment(dropped);
+        let id = client.session.client_id();
+        self.drops.count(id, DropReason::SessionLimit, "", dropped);
         if let Some(durable) = &mut client.durable {
             durable.skip_to(cut);
             client.outbox.set_floor(durable.place.floor());

@@ -59,7 +59,7 @@ impl Broker {
                 return false;
             }
             if !may(guard.as_deref(), LIVE, delivery.message.topic()) {
-                self.count_undelivered(1);
+                self.count_denied(&client.outbox.client_id, delivery.message.topic());
                 durable.place.skip_to(position);
                 continue;
             }
@@ -69,8 +69,9 @@ impl Broker {
                     durable.place.sent(position);
                     client.tally.sent(DeliveryKind::Live, qos, bytes);
                 }
-                Sent::Dropped(reason) => {
-                    self.metrics.dropped.of(metric_reason(reason)).increment(1);
+                Sent::Dropped(reason, delivery) => {
+                    let id = client.session.client_id();
+                    self.drops.count(id, metric_reason(reason), delivery.message.topic(), 1);
                     durable.place.skip_to(position);
                 }
                 Sent::Blocked(delivery) => {

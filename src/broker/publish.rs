@@ -38,7 +38,8 @@ impl Broker {
     }
 
     fn refuse(&self, client: &mut Client, incoming: &Incoming<'_>, refusal: &Refusal) -> Result<(), Fault> {
-        self.metrics.dropped.of(refusal.drop).increment(1);
+        self.drops
+            .count(client.session.client_id(), refusal.drop, &incoming.topic, 1);
         let outcome = match (refusal.reason, client.version()) {
             // It cannot be told, and would send it again and again if it got no answer.
             (ReasonCode::NotAuthorized, Version::V3) => PublishOutcome::accepted(),
@@ -63,7 +64,7 @@ impl Broker {
         let (topic, asked_by_topic) = match accepted {
             Ok(accepted) => accepted,
             Err(refusal) => {
-                self.metrics.dropped.of(refusal.drop).increment(1);
+                self.drops.count(&owner.client_id, refusal.drop, will.topic(), 1);
                 if let Some(id) = saved {
                     turn.submit(Command::DeleteWill(id), LogTag::None);
                 }
@@ -102,7 +103,12 @@ impl Broker {
     fn may_retain(&self, message: &Message) -> bool {
         let has_room = self.retained.has_room(message);
         if !has_room {
-            self.metrics.dropped.of(DropReason::RetainedFull).increment(1);
+            match message.publisher() {
+                Some(publisher) => self
+                    .drops
+                    .count(publisher, DropReason::RetainedFull, message.topic(), 1),
+                None => self.metrics.dropped.of(DropReason::RetainedFull).increment(1),
+            }
         }
         has_room
     }

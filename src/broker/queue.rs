@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::codec::Run;
 use crate::session::Delivery;
-use crate::types::QoS;
+use crate::types::{HasEmpty, QoS};
 
 /// Messages that wait.
 #[derive(Debug, Default)]
@@ -21,6 +21,17 @@ pub enum Queued {
     One(Delivery),
     /// Packets for a plain subscription of a session that is not durable, or of QoS 0.
     Run(Run),
+}
+
+impl HasEmpty for Queue {
+    fn empty() -> &'static Self {
+        const EMPTY: &Queue = &Queue {
+            items: VecDeque::new(),
+            messages: 0,
+            bytes: 0,
+        };
+        EMPTY
+    }
 }
 
 impl From<Delivery> for Queued {

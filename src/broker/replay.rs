@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::access::{self, LIVE, REPLAY};
 use super::cursors::{CursorHolder, CursorKey, CursorTable, Saved};
+use super::drops::Drops;
 use super::lane::LaneItem;
 use super::outbox::Outbox;
 use super::reread::Way;
@@ -179,6 +180,7 @@ pub struct PumpContext<'a> {
     pub table: &'a CursorTable,
     /// Where things are counted.
     pub metrics: &'a Metrics,
+    pub(super) drops: &'a Drops,
     /// Where deliveries are counted.
     pub(super) tally: &'a mut Tally,
     /// QoS 0 deliveries that count as acknowledged once the output is written.
@@ -210,7 +212,8 @@ impl PumpContext<'_> {
         let actions = if kind == DeliveryKind::Live { LIVE } else { REPLAY };
         let may = access::may(self.guard.as_deref(), actions, item.message.topic());
         if !may {
-            self.metrics.dropped.of(Reason::Unauthorized).increment(1);
+            let id = &self.outbox.client_id;
+            self.drops.count(id, Reason::Unauthorized, item.message.topic(), 1);
             self.metrics.unauthorized.of(Unauthorized::Delivery).increment(1);
         }
         may
@@ -241,8 +244,9 @@ impl PumpContext<'_> {
         let qos = delivery.qos;
         match self.session.send(delivery, self.now) {
             Sent::Blocked(_) => return Passed::Blocked,
-            Sent::Dropped(reason) => {
-                self.metrics.dropped.of(metric_reason(reason)).increment(1);
+            Sent::Dropped(reason, _) => {
+                let id = &self.outbox.client_id;
+                self.drops.count(id, metric_reason(reason), item.message.topic(), 1);
                 return Passed::Dropped;
             }
             Sent::Written => {}

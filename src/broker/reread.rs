@@ -122,7 +122,8 @@ impl Take for Sender<'_, '_> {
                 return;
             }
             Err(reason) => {
-                self.context.metrics.dropped.of(metric_reason(reason)).increment(1);
+                let id = &self.context.outbox.client_id;
+                self.context.drops.count(id, metric_reason(reason), event.topic, 1);
                 return;
             }
         }

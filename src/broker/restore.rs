@@ -193,7 +193,7 @@ impl Broker {
         let holder = Arc::downgrade(&cursor);
         self.cursors.hold(cursor.key(), holder);
         let selector = subscription.selector.clone();
-        let target = Target::Replay(client.outbox.clone(), subscription.key, selector.clone());
+        let target = Target::replay(&client.outbox, subscription.key, selector.as_ref());
         self.router.insert(filter, client.outbox.subscriber, target);
         client.outbox.open_lane(subscription.key, self.reader.watermark());
         let options = subscription.options;

@@ -22,26 +22,48 @@ use crate::selector::{Selector, SelectorSet, SetBuilder};
 use crate::session::{Delivery, Source, SubscriptionKey};
 use crate::types::{HasEmpty, Message, QoS, Rare};
 
-/// What the router holds at a filter.
+/// What the router holds at a filter: 16 bytes, since there may be millions; what is rarer than a plain subscription
+/// stands apart.
 #[derive(Clone, Debug)]
 pub enum Target {
     /// A plain subscription.
     Live(Arc<Outbox>, SubscriptionOptions),
     /// A plain subscription with a selector.
-    Selected(Arc<Outbox>, Arc<Selected>),
+    Selected(Arc<Selected>),
     /// A live group.
     Share(Arc<ShareGroup<Member>>),
     /// A replay subscription.
-    Replay(Arc<Outbox>, SubscriptionKey, Option<Arc<Selector>>),
+    Replay(Arc<Replayed>),
     /// A group with a cursor.
     Group(Arc<Group>),
 }
 
-/// What a plain subscription asked for, and its selector; apart, so that the table does not grow for those without.
+/// A plain subscription with a selector.
 #[derive(Debug)]
 pub struct Selected {
+    outbox: Arc<Outbox>,
     options: SubscriptionOptions,
     selector: Arc<Selector>,
+}
+
+impl Selected {
+    pub(super) fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
+    }
+}
+
+/// A replay subscription.
+#[derive(Debug)]
+pub struct Replayed {
+    outbox: Arc<Outbox>,
+    key: SubscriptionKey,
+    selector: Option<Arc<Selector>>,
+}
+
+impl Replayed {
+    pub(super) fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
+    }
 }
 
 impl Target {
@@ -49,18 +71,28 @@ impl Target {
     pub fn live(outbox: &Arc<Outbox>, options: SubscriptionOptions, selector: Option<&Arc<Selector>>) -> Self {
         match selector {
             None => Self::Live(outbox.clone(), options),
-            Some(selector) => {
-                let selector = selector.clone();
-                Self::Selected(outbox.clone(), Arc::new(Selected { options, selector }))
-            }
+            Some(selector) => Self::Selected(Arc::new(Selected {
+                outbox: outbox.clone(),
+                options,
+                selector: selector.clone(),
+            })),
         }
+    }
+
+    /// A replay subscription.
+    pub fn replay(outbox: &Arc<Outbox>, key: SubscriptionKey, selector: Option<&Arc<Selector>>) -> Self {
+        Self::Replay(Arc::new(Replayed {
+            outbox: outbox.clone(),
+            key,
+            selector: selector.cloned(),
+        }))
     }
 
     /// The mailbox and the options of a plain subscription.
     pub fn as_live(&self) -> Option<(&Arc<Outbox>, SubscriptionOptions)> {
         match self {
             Self::Live(outbox, options) => Some((outbox, *options)),
-            Self::Selected(outbox, selected) => Some((outbox, selected.options)),
+            Self::Selected(selected) => Some((&selected.outbox, selected.options)),
             _ => None,
         }
     }
@@ -198,27 +230,28 @@ struct Selection {
 impl Prepared<Target> for Route {
     fn add(&mut self, target: &Target, admission: Admission) {
         if admission == Admission::No {
-            if let Target::Replay(outbox, ..) = target
-                && outbox.is_connected()
+            if let Target::Replay(replayed) = target
+                && replayed.outbox.is_connected()
             {
-                self.others.denied.push(outbox.clone());
+                self.others.denied.push(replayed.outbox.clone());
             }
             return;
         }
         self.asks |= admission == Admission::Ask;
         match target {
             Target::Live(outbox, options) => self.add_live(outbox, *options, ANY),
-            Target::Selected(outbox, selected) => {
+            Target::Selected(selected) => {
                 let selector = self.index(Some(&selected.selector));
-                self.add_live(outbox, selected.options, selector);
+                self.add_live(&selected.outbox, selected.options, selector);
             }
             Target::Share(group) => {
                 let selector = self.index(group.selector().as_ref());
                 self.others.shares.push((group.clone(), selector));
             }
-            Target::Replay(outbox, key, selector) if outbox.is_connected() => {
-                let selector = self.index(selector.as_ref());
-                self.others.replays.push((outbox.clone(), *key, selector));
+            Target::Replay(replayed) if replayed.outbox.is_connected() => {
+                let selector = self.index(replayed.selector.as_ref());
+                let lane = (replayed.outbox.clone(), replayed.key, selector);
+                self.others.replays.push(lane);
             }
             Target::Replay(..) => self.absent = true,
             Target::Group(group) => {

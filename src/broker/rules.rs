@@ -61,6 +61,12 @@ impl StoreRules {
         }
     }
 
+    /// The filters of the rule that stores a topic, for people.
+    pub fn filters_for(&self, topic: &str) -> Option<String> {
+        let filters = self.rule(topic)?.filters.iter().map(TopicFilter::as_str);
+        Some(filters.collect::<Vec<_>>().join(", "))
+    }
+
     /// How long the events of a topic are kept.
     pub fn retention(&self, topic: &str) -> Retention {
         self.rule(topic).map_or(self.default_retention, |rule| rule.retention)

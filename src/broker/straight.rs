@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::Broker;
 use super::batches::Batches;
 use super::client::Client;
+use super::drops::Drops;
 use super::live_target::Granted;
 use super::outbox::{Item, Outbox, Refused};
 use super::publish::asked_by_property;
@@ -50,11 +51,16 @@ impl Messages {
         self.batches.push(outbox, item);
     }
 
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.shared.is_none() && self.batches.is_empty()
+    }
+
     /// Hands everything over. Returns how many messages did not fit.
-    pub fn deliver(&mut self) -> Refused {
+    pub fn deliver(&mut self, drops: &Drops) -> Refused {
         self.close();
         self.last = None;
-        self.batches.deliver()
+        self.batches.deliver(drops)
     }
 
     /// Hands over what several get.

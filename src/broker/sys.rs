@@ -53,7 +53,7 @@ impl Broker {
         let refused = |reason| readings.labelled("connections_refused_total", "reason", reason);
         let sockets = readings.value("connections_total") + readings.sum("connections_refused_total");
         Counts {
-            clients: readings.value("sessions"),
+            clients: readings.sum("sessions"),
             connected: readings.value("connections"),
             expired: readings.value("sessions_expired_total"),
             packets_received: readings.value("packets_received_total"),

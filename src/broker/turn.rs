@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread::LocalKey;
 
 use super::batches::Batches;
+use super::drops::Drops;
 use super::lent::{Lent, Spare, Spares};
 use super::outbox::{Item, Outbox, Refused};
 use super::straight::Messages;
@@ -50,6 +51,13 @@ impl Turn {
         &mut self.gathered.take().messages
     }
 
+    /// Whether something but replies is left for sessions.
+    pub fn has_messages(&mut self) -> bool {
+        self.gathered
+            .used()
+            .is_some_and(|gathered| !gathered.messages.is_empty())
+    }
+
     /// Leaves a command for the log.
     pub fn submit(&mut self, command: Command, tag: LogTag) {
         self.gathered.take().submissions.push(Submission { command, tag });
@@ -79,12 +87,12 @@ impl Turn {
     ///
     /// Messages before replies: a publisher that has its reply may hand out its next message at once, and that one must
     /// not come before those that are handed out here [MQTT-4.6.0-6].
-    pub fn deliver(&mut self) -> Refused {
+    pub fn deliver(&mut self, drops: &Drops) -> Refused {
         let Some(gathered) = self.gathered.used() else {
             return Refused::default();
         };
-        let refused = gathered.messages.deliver();
-        gathered.replies.deliver();
+        let refused = gathered.messages.deliver(drops);
+        gathered.replies.deliver(drops);
         if gathered.submissions.is_empty() {
             self.gathered.give_back();
         }

@@ -3,12 +3,23 @@
 use std::collections::VecDeque;
 
 use crate::session::Source;
+use crate::types::HasEmpty;
 
 /// Deliveries that count as acknowledged when they are written, by where they end in all that is ever written.
 #[derive(Debug, Default)]
 pub(super) struct Unwritten {
     written: u64,
     ends: VecDeque<(u64, Source)>,
+}
+
+impl HasEmpty for Unwritten {
+    fn empty() -> &'static Self {
+        const EMPTY: &Unwritten = &Unwritten {
+            written: 0,
+            ends: VecDeque::new(),
+        };
+        EMPTY
+    }
 }
 
 impl Unwritten {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::access::{LIVE, may};
 use super::client::Client;
-use super::queue::Queued;
+use super::queue::{Queue, Queued};
 use super::replay::metric_reason;
 use super::{Broker, OUTPUT_LIMIT};
 use crate::acl::Rights;
@@ -24,7 +24,7 @@ impl Broker {
                 .front()
                 .is_some_and(|queued| client.can_send_first(queued));
             let next = if from_blocked {
-                client.blocked.pop_front()
+                client.blocked.used().and_then(Queue::pop_front)
             } else {
                 client.waiting.pop_front()
             };
@@ -73,7 +73,7 @@ impl Broker {
             return None;
         }
         if !may(guard, LIVE, delivery.message.topic()) {
-            self.count_undelivered(1);
+            self.count_denied(&client.outbox.client_id, delivery.message.topic());
             client.passed(position, false);
             return None;
         }
@@ -88,8 +88,9 @@ impl Broker {
                 client.tally.sent(kind, qos, bytes);
                 client.passed(position, true);
             }
-            Sent::Dropped(reason) => {
-                self.metrics.dropped.of(metric_reason(reason)).increment(1);
+            Sent::Dropped(reason, delivery) => {
+                let id = client.session.client_id();
+                self.drops.count(id, metric_reason(reason), delivery.message.topic(), 1);
                 client.passed(position, false);
             }
             Sent::Blocked(delivery) => return Some(delivery.into()),

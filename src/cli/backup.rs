@@ -4,9 +4,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use super::ops::{Progress, show_bytes};
 use super::{Args, load};
 use crate::config::{ConfigErrors, Durability};
-use crate::store::{StoreError, copy_store};
+use crate::store::{StoreError, copied_bytes, copy_store};
 
 /// What is copied, and where to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
@@ -51,7 +52,10 @@ pub fn backup(
         return Err(BackupError::Memory);
     }
     let start = Instant::now();
+    let into = args.into.clone();
+    let progress = Progress::told(move || format!("copied {}", show_bytes(copied_bytes(&into) as f64)));
     let bytes = copy_store(&store.path, &args.into)?;
+    drop(progress);
     Ok(format!(
         "copied {} to {}: {bytes} bytes in {:.1} s\n",
         store.path.display(),

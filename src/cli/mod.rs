@@ -6,6 +6,7 @@ mod generate;
 mod inspect;
 mod log;
 mod mqtt;
+mod ops;
 mod passwd;
 mod selector;
 
@@ -31,6 +32,7 @@ pub use generate::{CompletionsArgs, ManArgs, ManError};
 pub use inspect::{InspectArgs, inspect};
 pub use log::start_log;
 pub use mqtt::{BrokerUrl, ConnectionArgs, PubArgs, StartText, SubArgs, publish, subscribe};
+pub use ops::{OpsCommand, OpsError, ops};
 pub use passwd::{PasswdArgs, PasswdError, passwd};
 pub use selector::{SelectorArgs, SelectorError, try_selector};
 
@@ -59,6 +61,8 @@ pub enum Invocation {
     Completions(CompletionsArgs),
     /// Print or write manual pages.
     Man(ManArgs),
+    /// Ask a running broker.
+    Ops(OpsCommand),
 }
 
 /// Where the configuration comes from, and the options that the command line sets.
@@ -238,6 +242,8 @@ enum Command {
     Completions(CompletionsArgs),
     /// Print the manual page, or write the pages of all commands into a folder
     Man(ManArgs),
+    #[command(flatten)]
+    Ops(OpsCommand),
 }
 
 impl From<Cli> for Invocation {
@@ -254,6 +260,7 @@ impl From<Cli> for Invocation {
             Some(Command::Sub(args)) => Self::Sub(args),
             Some(Command::Completions(args)) => Self::Completions(args),
             Some(Command::Man(args)) => Self::Man(args),
+            Some(Command::Ops(command)) => Self::Ops(command),
         }
     }
 }

@@ -270,3 +270,20 @@ fn selector_arguments_are_read() {
     let faulty = Cli::try_parse_from(["rewindmq", "selector", "a", "--property", "n"]);
     assert_eq!(faulty.err().expect("no value").exit_code(), 2);
 }
+
+#[test]
+fn a_broker_is_named_before_or_behind_what_it_is_asked() {
+    for line in [
+        "rewindmq clients --api http://a:1 --json kick c --yes",
+        "rewindmq clients kick c -y --json --api http://a:1",
+    ] {
+        let Ok(Invocation::Ops(OpsCommand::Clients(asked))) = invoke(line) else {
+            panic!("{line}");
+        };
+        assert_eq!(asked.api.api.as_deref(), Some("http://a:1"));
+        assert!(asked.api.json);
+    }
+    assert!(invoke("rewindmq cursors reset 1 yesterday").is_err());
+    assert!(invoke("rewindmq retained clear").is_err());
+    assert!(invoke("rewindmq clients list --connected --disconnected").is_err());
+}

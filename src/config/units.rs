@@ -50,6 +50,14 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     if text.trim().is_empty() { None } else { Some(total) }
 }
 
+/// A duration as the configuration takes it.
+///
+/// # Errors
+/// What would be right.
+pub fn check_duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| format!("{text:?} is no duration; write one such as \"5s\" or \"1h30m\""))
+}
+
 /// A number of bytes in the largest binary unit that divides it, as it can stand in the file: `64KiB`.
 pub fn show_size(bytes: u64) -> String {
     let unit = SIZES

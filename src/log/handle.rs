@@ -83,6 +83,7 @@ impl<T: Send + 'static> Log<T> {
             plan: Plan::default(),
             used_bytes: 0,
             poisoned: false,
+            full: false,
             next_sweep: options.clock.now().saturating_add(options.retention_interval),
             next_release: options.clock.now().saturating_add(options.release_interval),
             options,
@@ -122,6 +123,11 @@ impl<T: Send + 'static> Log<T> {
     /// The bytes that wait to be committed and handed out.
     pub fn queued_bytes(&self) -> u64 {
         self.backlog.bytes()
+    }
+
+    /// The bytes that may wait before publishers have to.
+    pub fn queue_bytes(&self) -> u64 {
+        self.backlog.bound()
     }
 
     /// Whether less waits than the bound; while not, stop reading from publishers.

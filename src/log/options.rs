@@ -97,6 +97,16 @@ pub trait LogObserver: Send + Sync + 'static {
     fn on_released(&self, records: usize) {
         let _ = records;
     }
+    /// A write failed in a way that leaves the disk in doubt: none is tried any more.
+    fn on_poisoned(&self) {}
+    /// Appends are refused because there is no room, or one was taken again after that.
+    fn on_full(&self, is_full: bool) {
+        let _ = is_full;
+    }
+    /// Appends are refused when the store takes more bytes than this. Called once.
+    fn on_limit_bytes(&self, bytes: u64) {
+        let _ = bytes;
+    }
     /// The store takes this many bytes now.
     fn on_used_bytes(&self, bytes: u64) {
         let _ = bytes;

@@ -138,6 +138,10 @@ impl QueueBound {
         self.bytes.load(Ordering::Acquire)
     }
 
+    pub(crate) fn bound(&self) -> u64 {
+        self.bound
+    }
+
     pub(crate) fn has_room(&self) -> bool {
         self.bytes() < self.bound
     }

@@ -9,7 +9,7 @@ use super::scan::{BYTES_PER_SNAPSHOT, RECORDS_PER_SNAPSHOT};
 use super::selection::Kinds;
 use super::topics::Topics;
 use super::{LogError, Scan, TopicMatch};
-use crate::store::{ChannelKind, Record, Store, StoreError, Table, log_key};
+use crate::store::{ChannelKind, Disk, Record, Store, StoreError, Table, log_key};
 use crate::types::{ChannelId, Message, Position, Sequence, Timestamp};
 
 /// A stored event, or a record held for durable sessions, read.
@@ -101,6 +101,11 @@ impl LogReader {
     /// How many records are kept, of events and held ones. Walks through all channels: not while the broker is busy.
     pub fn record_count(&self) -> u64 {
         self.shared.directory().iter().map(|(_, channel)| channel.count()).sum()
+    }
+
+    /// The file of the store and what room its disk has; `None` if it has no file.
+    pub fn disk(&self) -> Result<Option<Disk>, StoreError> {
+        self.shared.store.disk()
     }
 
     /// How many channels of events there are.

@@ -29,6 +29,8 @@ pub(crate) struct Writer<T> {
     pub(crate) plan: Plan,
     pub(crate) used_bytes: u64,
     pub(crate) poisoned: bool,
+    /// Whether the last append was refused for want of room.
+    pub(crate) full: bool,
     pub(crate) next_sweep: Timestamp,
     pub(crate) next_release: Timestamp,
 }
@@ -36,6 +38,7 @@ pub(crate) struct Writer<T> {
 impl<T: Send> Writer<T> {
     /// Works until the order ends.
     pub(crate) fn run(mut self) {
+        self.observer.on_limit_bytes(self.limit_bytes());
         self.measure();
         let mut waiting = VecDeque::new();
         loop {
@@ -113,17 +116,21 @@ impl<T: Send> Writer<T> {
         self.hand_out(batch);
     }
 
-    fn permit(&self) -> Permit {
+    /// The bytes beyond which appends are refused.
+    fn limit_bytes(&self) -> u64 {
         let most = match self.options.max_bytes {
             0 => u64::MAX,
             most => most,
         };
         let capacity = self.shared.store.capacity_bytes();
-        let limit = most.min(capacity - (capacity / 64).min(RESERVED_BYTES));
+        most.min(capacity - (capacity / 64).min(RESERVED_BYTES))
+    }
+
+    fn permit(&self) -> Permit {
         Permit {
             refuse_appends: None,
             refuse_writes: None,
-            room: limit.saturating_sub(self.used_bytes),
+            room: self.limit_bytes().saturating_sub(self.used_bytes),
             now: self.options.clock.now(),
         }
     }
@@ -158,6 +165,10 @@ impl<T: Send> Writer<T> {
         if plan.refused > 0 {
             self.observer.on_error(&LogError::Full);
         }
+        let is_full = plan.refused > 0 || (self.full && plan.records() == 0);
+        if std::mem::replace(&mut self.full, is_full) != is_full {
+            self.observer.on_full(is_full);
+        }
         if writes {
             plan.apply(&mut self.progress, &self.shared, &mut self.upkeep.full);
             self.measure();
@@ -188,15 +199,23 @@ impl<T: Send> Writer<T> {
 
     fn note_failure(&mut self, error: StoreError) -> LogError {
         let error = LogError::from(error);
-        self.poisoned |= error != LogError::Full;
         self.observer.on_error(&error);
+        if error != LogError::Full {
+            self.poison();
+        }
         error
+    }
+
+    fn poison(&mut self) {
+        if !std::mem::replace(&mut self.poisoned, true) {
+            self.observer.on_poisoned();
+        }
     }
 
     fn hand_out(&mut self, batch: Vec<Committed<T>>) {
         if !batch.is_empty() && self.tail.send(batch).is_err() {
             // The sink has panicked; nobody would learn what is stored from now on.
-            self.poisoned = true;
+            self.poison();
         }
     }
 
@@ -239,7 +258,9 @@ impl<T: Send> Writer<T> {
         if !changes.is_empty()
             && let Err(error) = self.shared.store.write(changes)
         {
-            self.poisoned |= !matches!(error, StoreError::Full);
+            if !matches!(error, StoreError::Full) {
+                self.poison();
+            }
             return Err(error.into());
         }
         let (trimmed, mut released, answered) = self.trimmer.done(&self.shared);

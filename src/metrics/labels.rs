@@ -15,26 +15,26 @@ pub trait Label: Copy + 'static {
     fn index(self) -> usize;
 }
 
-/// One counter for each value of a label.
+/// One counter, gauge or histogram for each value of a label.
 #[derive(Clone)]
-pub struct Family<L> {
-    counters: Box<[Counter]>,
+pub struct Family<L, M = Counter> {
+    members: Box<[M]>,
     label: std::marker::PhantomData<L>,
 }
 
-impl<L: Label> Family<L> {
-    /// Makes each counter by the text of its value.
-    pub(super) fn new(make: impl Fn(&'static str) -> Counter) -> Self {
-        let counters = L::VALUES.iter().map(|(_, text)| make(text)).collect();
+impl<L: Label, M> Family<L, M> {
+    /// Makes each member by the text of its value.
+    pub(super) fn new(make: impl Fn(&'static str) -> M) -> Self {
+        let members = L::VALUES.iter().map(|(_, text)| make(text)).collect();
         Self {
-            counters,
+            members,
             label: std::marker::PhantomData,
         }
     }
 
-    /// The counter of a value.
-    pub fn of(&self, value: L) -> &Counter {
-        &self.counters[value.index()]
+    /// The member of a value.
+    pub fn of(&self, value: L) -> &M {
+        &self.members[value.index()]
     }
 }
 
@@ -80,6 +80,46 @@ label! {
         Replay = "replay",
         /// Sent because a subscription was made.
         Retained = "retained",
+    }
+}
+
+label! {
+    /// Whether a session has a connection.
+    SessionState, "state", {
+        /// Its client is connected.
+        Connected = "connected",
+        /// It waits for its client.
+        Absent = "absent",
+    }
+}
+
+label! {
+    /// Whose cursors.
+    CursorKind, "kind", {
+        /// Those of replay subscriptions.
+        Client = "client",
+        /// Those of groups with a start option.
+        Group = "group",
+    }
+}
+
+label! {
+    /// Which way a message took to those who are there.
+    DeliveryPath, "path", {
+        /// Past the store: nobody keeps it.
+        Direct = "direct",
+        /// Through a commit.
+        Stored = "stored",
+    }
+}
+
+label! {
+    /// Why the store did not write.
+    StoreFault, "reason", {
+        /// There is no room.
+        Full = "full",
+        /// The disk, or what is on it, failed.
+        Failed = "failed",
     }
 }
 
@@ -236,5 +276,9 @@ mod tests {
         indices_hold::<RefusalReason>();
         indices_hold::<Limit>();
         indices_hold::<Unauthorized>();
+        indices_hold::<SessionState>();
+        indices_hold::<CursorKind>();
+        indices_hold::<DeliveryPath>();
+        indices_hold::<StoreFault>();
     }
 }

@@ -1,17 +1,23 @@
 //! Every metric named, described and registered in one place. Knows neither who counts nor who reads.
 //!
+#![doc = include_str!("metrics.md")]
+//!
 //! Handles are made once and cost an atomic operation each; nothing is looked up by name while the broker runs. The
 //! recorder is never installed for the process, so that several brokers can live in one.
 
 mod labels;
 mod page;
+mod process;
 mod readings;
 
 use std::sync::Arc;
 
 use metrics::{Counter, Gauge, Histogram};
 
-pub use labels::{Backend, DeliveryKind, DropReason, Family, Label, Limit, RefusalReason, Unauthorized};
+pub use labels::{
+    Backend, CursorKind, DeliveryKind, DeliveryPath, DropReason, Family, Label, Limit, RefusalReason, SessionState,
+    StoreFault, Unauthorized,
+};
 pub use page::MetricsPage;
 pub use readings::Readings;
 
@@ -44,7 +50,7 @@ pub struct Metrics {
     /// Seconds from CONNECT to the verdict on its password.
     pub authentication_seconds: Histogram,
     /// Sessions, of connected and of absent clients.
-    pub sessions: Gauge,
+    pub sessions: Family<SessionState, Gauge>,
     /// Sessions that ended because nobody came back in time.
     pub sessions_expired: Counter,
     /// Subscriptions of all sessions.
@@ -91,18 +97,44 @@ pub struct Metrics {
     pub store_bytes: Counter,
     /// Bytes of the store that are in use.
     pub store_used_bytes: Gauge,
+    /// Bytes in use beyond which no event is stored.
+    pub store_limit_bytes: Gauge,
+    /// Bytes of the store's file.
+    pub store_file_bytes: Gauge,
+    /// Bytes that the file may still grow by on its disk.
+    pub store_disk_free_bytes: Gauge,
+    /// Bytes that wait to be committed and handed out.
+    pub store_queue_bytes: Gauge,
+    /// Bytes beyond which publishers wait.
+    pub store_queue_limit_bytes: Gauge,
+    /// Whether the store takes writes at all.
+    pub store_writable: Gauge,
+    /// Whether events are refused because there is no room.
+    pub store_full: Gauge,
     /// Seconds that a commit took.
     pub store_commit_seconds: Histogram,
     /// Records in a commit.
     pub store_batch_records: Histogram,
-    /// Writes that the store failed.
-    pub store_errors: Counter,
+    /// Batches that the store did not take, or not all of.
+    pub store_errors: Family<StoreFault>,
     /// Records removed by retention.
     pub store_trimmed_records: Counter,
     /// Held records removed because every durable session that wanted them has them.
     pub store_released_records: Counter,
     /// Events that retention removed before a cursor had passed them.
     pub retention_lost_events: Counter,
+    /// Events that cursors have still to get, all together.
+    pub lag_events: Family<CursorKind, Gauge>,
+    /// Events that the cursor furthest behind has still to get.
+    pub lag_max_events: Family<CursorKind, Gauge>,
+    /// The age of the oldest event that a cursor has still to get.
+    pub lag_max_seconds: Family<CursorKind, Gauge>,
+    /// Cursors whose lag takes too long to find out.
+    pub lag_unknown_cursors: Family<CursorKind, Gauge>,
+    /// Seconds from a PUBLISH to its acknowledgement.
+    pub publish_to_ack_seconds: Histogram,
+    /// Seconds from a PUBLISH to the mailboxes of its subscribers.
+    pub publish_to_deliver_seconds: Family<DeliveryPath, Histogram>,
     /// Times that a selector was asked about a message.
     pub selector_evaluated: Counter,
     /// Times that a message passed.
@@ -119,13 +151,14 @@ impl Metrics {
             (COMMIT_SECONDS, COMMIT_SECONDS_BUCKETS),
             (BATCH_RECORDS, BATCH_RECORDS_BUCKETS),
             (AUTHENTICATION_SECONDS, AUTHENTICATION_SECONDS_BUCKETS),
+            (PUBLISH_TO_ACK_SECONDS, COMMIT_SECONDS_BUCKETS),
+            (PUBLISH_TO_DELIVER_SECONDS, PUBLISH_TO_DELIVER_SECONDS_BUCKETS),
         ]));
         let to = &*registrar;
-        let version = [("version", env!("CARGO_PKG_VERSION"))];
         to.labelled_gauge(
             "rewindmq_build_info",
-            "1; the label tells the broker's version.",
-            &version,
+            "1; the labels tell the broker's version and what it was built for.",
+            BUILD,
         )
         .set(1);
         let start_time = to.gauge(
@@ -172,7 +205,7 @@ impl Metrics {
                 AUTHENTICATION_SECONDS,
                 "Seconds from CONNECT to the verdict on its password, the wait in the queue included.",
             ),
-            sessions: to.gauge("rewindmq_sessions", "Sessions, of connected and of absent clients."),
+            sessions: to.gauges("rewindmq_sessions", "Sessions, of connected and of absent clients."),
             sessions_expired: to.counter(
                 "rewindmq_sessions_expired_total",
                 "Sessions that ended because their client did not come back in time.",
@@ -226,9 +259,40 @@ impl Metrics {
                 "Bytes of the records committed to the event store.",
             ),
             store_used_bytes: to.gauge("rewindmq_store_used_bytes", "Bytes of the event store that are in use."),
+            store_limit_bytes: to.gauge(
+                "rewindmq_store_limit_bytes",
+                "Bytes in use beyond which no event is stored: store.max_bytes, or what the store can address.",
+            ),
+            store_file_bytes: to.gauge(
+                "rewindmq_store_file_bytes",
+                "Bytes of the event store's file, pages that are free in it included; 0 without a data folder.",
+            ),
+            store_disk_free_bytes: to.gauge(
+                "rewindmq_store_disk_free_bytes",
+                "Bytes that are free on the disk of the data folder; 0 without a data folder.",
+            ),
+            store_queue_bytes: to.gauge(
+                "rewindmq_store_queue_bytes",
+                "Bytes of commands that wait to be committed and handed out.",
+            ),
+            store_queue_limit_bytes: to.gauge(
+                "rewindmq_store_queue_limit_bytes",
+                "Bytes in that queue beyond which publishers are not read from.",
+            ),
+            store_writable: to.gauge(
+                "rewindmq_store_writable",
+                "1 as long as no write has failed; 0 from then on until a restart, and no event is stored.",
+            ),
+            store_full: to.gauge(
+                "rewindmq_store_full",
+                "1 while events are refused because there is no room, until one is stored again.",
+            ),
             store_commit_seconds: to.histogram(COMMIT_SECONDS, "Seconds that a commit of the event store took."),
             store_batch_records: to.histogram(BATCH_RECORDS, "Records in a commit of the event store."),
-            store_errors: to.counter("rewindmq_store_errors_total", "Writes that the event store failed."),
+            store_errors: to.family(
+                "rewindmq_store_errors_total",
+                "Batches of which the event store refused something, by reason.",
+            ),
             store_trimmed_records: to.counter("rewindmq_store_trimmed_records_total", "Records removed by retention."),
             store_released_records: to.counter(
                 "rewindmq_store_released_records_total",
@@ -237,6 +301,30 @@ impl Metrics {
             retention_lost_events: to.counter(
                 "rewindmq_retention_lost_events_total",
                 "Events that retention removed before a cursor had passed them.",
+            ),
+            lag_events: to.gauges(
+                "rewindmq_lag_events",
+                "Stored events that cursors have not acknowledged, all cursors of a kind together; looked at every 2 s, less often where that takes long.",
+            ),
+            lag_max_events: to.gauges(
+                "rewindmq_lag_max_events",
+                "Stored events that the cursor with most of them has not acknowledged.",
+            ),
+            lag_max_seconds: to.gauges(
+                "rewindmq_lag_max_seconds",
+                "Seconds since the oldest event was committed that some cursor has not acknowledged.",
+            ),
+            lag_unknown_cursors: to.gauges(
+                "rewindmq_lag_unknown_cursors",
+                "Cursors that are in none of these figures because counting takes too long.",
+            ),
+            publish_to_ack_seconds: to.histogram(
+                PUBLISH_TO_ACK_SECONDS,
+                "Seconds from reading a PUBLISH of QoS 1 or 2 that is kept to writing its PUBACK or PUBREC; of one message of each commit.",
+            ),
+            publish_to_deliver_seconds: to.histograms(
+                PUBLISH_TO_DELIVER_SECONDS,
+                "Seconds from reading a PUBLISH to handing it to the sessions that are subscribed; of one message of each commit, and of one in a millisecond and thread of those that nobody keeps.",
             ),
             selector_evaluated: to.counter(
                 "rewindmq_selector_evaluated_total",
@@ -270,9 +358,21 @@ fn seconds(time: Timestamp) -> f64 {
     time.0 as f64 / 1e9
 }
 
+const BUILD: &[(&str, &str)] = &[
+    ("version", env!("CARGO_PKG_VERSION")),
+    ("os", std::env::consts::OS),
+    ("arch", std::env::consts::ARCH),
+    ("profile", if cfg!(debug_assertions) { "debug" } else { "release" }),
+];
 const COMMIT_SECONDS: &str = "rewindmq_store_commit_seconds";
 const BATCH_RECORDS: &str = "rewindmq_store_batch_records";
 const AUTHENTICATION_SECONDS: &str = "rewindmq_authentication_seconds";
+const PUBLISH_TO_ACK_SECONDS: &str = "rewindmq_publish_to_ack_seconds";
+const PUBLISH_TO_DELIVER_SECONDS: &str = "rewindmq_publish_to_deliver_seconds";
+const PUBLISH_TO_DELIVER_SECONDS_BUCKETS: &[f64] = &[
+    0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+    0.5, 1.0, 2.5, 10.0,
+];
 const AUTHENTICATION_SECONDS_BUCKETS: &[f64] = &[
     0.000_1, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
@@ -284,136 +384,4 @@ const BATCH_RECORDS_BUCKETS: &[f64] = &[
 ];
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-
-    fn page() -> (Metrics, MetricsPage) {
-        Metrics::new(Timestamp(1_500_000_000))
-    }
-
-    /// Lines that begin with `# TYPE` or `# HELP`, by the metric's name.
-    fn headers(text: &str, kind: &str) -> BTreeMap<String, String> {
-        let lines = text.lines().filter_map(|line| line.strip_prefix(kind));
-        lines
-            .filter_map(|line| line.split_once(' '))
-            .map(|(a, b)| (a.to_owned(), b.to_owned()))
-            .collect()
-    }
-
-    #[test]
-    fn every_metric_is_on_the_page_from_the_start_with_help_and_type() {
-        let (_metrics, page) = page();
-        let text = page.render();
-        let (help, types) = (headers(&text, "# HELP "), headers(&text, "# TYPE "));
-        let expected = [
-            ("authentication_failures_total", "counter"),
-            ("authentication_queue", "gauge"),
-            ("authentication_seconds", "histogram"),
-            ("authentications_busy_total", "counter"),
-            ("authentications_refused_total", "counter"),
-            ("authentications_total", "counter"),
-            ("build_info", "gauge"),
-            ("bytes_received_total", "counter"),
-            ("bytes_sent_total", "counter"),
-            ("channels", "gauge"),
-            ("connections", "gauge"),
-            ("connections_refused_total", "counter"),
-            ("connections_total", "counter"),
-            ("cursors", "gauge"),
-            ("deliveries_total", "counter"),
-            ("dropped_total", "counter"),
-            ("limited_total", "counter"),
-            ("message_bytes_received_total", "counter"),
-            ("message_bytes_sent_total", "counter"),
-            ("messages_received_total", "counter"),
-            ("messages_sent_total", "counter"),
-            ("packets_received_total", "counter"),
-            ("packets_sent_total", "counter"),
-            ("protocol_errors_total", "counter"),
-            ("redeliveries_total", "counter"),
-            ("reloads_failed_total", "counter"),
-            ("reloads_total", "counter"),
-            ("retained_messages", "gauge"),
-            ("retention_lost_events_total", "counter"),
-            ("selector_evaluated_total", "counter"),
-            ("selector_passed_total", "counter"),
-            ("selector_skipped_total", "counter"),
-            ("sessions", "gauge"),
-            ("sessions_expired_total", "counter"),
-            ("start_time_seconds", "gauge"),
-            ("store_batch_records", "histogram"),
-            ("store_bytes_total", "counter"),
-            ("store_commit_seconds", "histogram"),
-            ("store_errors_total", "counter"),
-            ("store_records_total", "counter"),
-            ("store_released_records_total", "counter"),
-            ("store_trimmed_records_total", "counter"),
-            ("store_used_bytes", "gauge"),
-            ("subscriptions", "gauge"),
-            ("unauthorized_total", "counter"),
-            ("wills_published_total", "counter"),
-        ];
-        let expected = expected.map(|(name, kind)| (format!("rewindmq_{name}"), kind.to_owned()));
-        assert_eq!(types, BTreeMap::from(expected), "{text}");
-        assert!(help.values().all(|help| help.ends_with('.')), "{help:?}");
-        assert!(help.keys().eq(types.keys()), "{text}");
-    }
-
-    #[test]
-    fn names_tell_their_kind() {
-        let (_metrics, page) = page();
-        for (name, kind) in headers(&page.render(), "# TYPE ") {
-            assert_eq!(name.ends_with("_total"), kind == "counter", "{name}");
-        }
-    }
-
-    #[test]
-    fn what_is_counted_is_shown_with_its_label() {
-        let (metrics, page) = page();
-        metrics.messages_received.of(QoS::ExactlyOnce).increment(3);
-        metrics.dropped.of(DropReason::QueueFull).increment(1);
-        metrics.deliveries.of(DeliveryKind::Replay).increment(7);
-        metrics.connections.set(5);
-        metrics.store_commit_seconds.record(0.002);
-        let text = page.render();
-        for line in [
-            "rewindmq_messages_received_total{qos=\"2\"} 3",
-            "rewindmq_messages_received_total{qos=\"0\"} 0",
-            "rewindmq_dropped_total{reason=\"queue_full\"} 1",
-            "rewindmq_deliveries_total{kind=\"replay\"} 7",
-            "rewindmq_connections 5",
-            "rewindmq_start_time_seconds 1.5",
-            "rewindmq_store_commit_seconds_bucket{le=\"0.001\"} 0",
-            "rewindmq_store_commit_seconds_bucket{le=\"0.0025\"} 1",
-            "rewindmq_store_commit_seconds_count 1",
-            concat!("rewindmq_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
-        ] {
-            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_shown_reads_back() {
-        let (metrics, page) = page();
-        metrics.messages_received.of(QoS::AtMostOnce).increment(1);
-        metrics.messages_received.of(QoS::ExactlyOnce).increment(3);
-        metrics.dropped.of(DropReason::QueueFull).increment(2);
-        metrics.sessions.set(5);
-        let readings = page.read();
-        assert_eq!((readings.value("sessions"), readings.value("sessions_x")), (5.0, 0.0));
-        assert_eq!(readings.labelled("dropped_total", "reason", "queue_full"), 2.0);
-        assert_eq!(
-            (readings.sum("messages_received_total"), readings.sum("dropped")),
-            (4.0, 0.0)
-        );
-    }
-
-    #[test]
-    fn two_brokers_in_one_process_count_apart() {
-        let ((first, _), (_second, page)) = (page(), page());
-        first.wills_published.increment(1);
-        assert!(page.render().contains("rewindmq_wills_published_total 0"));
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@ use metrics::{Counter, Gauge, Histogram, Key, Label as KeyLabel, Level, Metadata
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use super::labels::{Family, Label};
+use super::process;
 use super::readings::Readings;
 
 /// The metrics as text.
@@ -17,14 +18,16 @@ impl MetricsPage {
     /// The content type of what `render` gives.
     pub const CONTENT_TYPE: &'static str = "text/plain; version=0.0.4; charset=utf-8";
 
-    /// All metrics in the Prometheus text format 0.0.4.
+    /// All metrics in the Prometheus text format 0.0.4, those of the process too.
     pub fn render(&self) -> String {
-        self.0.render()
+        let mut page = self.0.render();
+        process::write(&mut page);
+        page
     }
 
-    /// What counters and gauges stand at now. Renders everything: for every few seconds.
+    /// What the broker's counters and gauges stand at now. Renders everything: for every few seconds.
     pub fn read(&self) -> Readings {
-        Readings::parse(&self.render())
+        Readings::parse(&self.0.render())
     }
 
     /// Takes the samples of the histograms in; they pile up until somebody renders or calls this, so call it every few
@@ -55,10 +58,17 @@ impl Registrar {
 
     pub(super) fn family<L: Label>(&self, name: &'static str, help: &'static str) -> Family<L> {
         self.0.describe_counter(name.into(), None, help.into());
-        Family::new(|text| {
-            let key = Key::from_parts(name, vec![KeyLabel::from_static_parts(L::NAME, text)]);
-            self.0.register_counter(&key, &METADATA)
-        })
+        Family::new(|text| self.0.register_counter(&key::<L>(name, text), &METADATA))
+    }
+
+    pub(super) fn gauges<L: Label>(&self, name: &'static str, help: &'static str) -> Family<L, Gauge> {
+        self.0.describe_gauge(name.into(), None, help.into());
+        Family::new(|text| self.0.register_gauge(&key::<L>(name, text), &METADATA))
+    }
+
+    pub(super) fn histograms<L: Label>(&self, name: &'static str, help: &'static str) -> Family<L, Histogram> {
+        self.0.describe_histogram(name.into(), None, help.into());
+        Family::new(|text| self.0.register_histogram(&key::<L>(name, text), &METADATA))
     }
 
     pub(super) fn gauge(&self, name: &'static str, help: &'static str) -> Gauge {
@@ -87,6 +97,10 @@ impl Registrar {
     pub(super) fn page(&self) -> MetricsPage {
         MetricsPage(self.0.handle())
     }
+}
+
+fn key<L: Label>(name: &'static str, text: &'static str) -> Key {
+    Key::from_parts(name, vec![KeyLabel::from_static_parts(L::NAME, text)])
 }
 
 const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None);

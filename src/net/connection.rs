@@ -19,7 +19,7 @@ use crate::broker::{Arrival, Broker, Cause, Client, Counted, Next, Peer, Pumped}
 use crate::codec::{self, DecodeLimits, Disconnect, Packet, spare};
 use crate::metrics::Limit;
 use crate::session::Fault;
-use crate::types::{ReasonCode, Version};
+use crate::types::{ReasonCode, Timestamp, Version};
 
 /// Serves one connection to its end.
 pub fn serve<S>(stream: S, arrival: impl Into<Arrival>, broker: Arc<Broker>) -> impl Future<Output = ()> + Send
@@ -321,9 +321,16 @@ fn turn<S: AsyncRead + AsyncWrite + Unpin>(
     if client.output().is_empty() {
         spare::borrow(client.output());
     }
-    let (is_held_back, pause) = handle_input(wire, broker, client, keep_alive, throttle)?;
-    broker.end_turn(client);
+    let Handled {
+        is_held_back,
+        pause,
+        read_at,
+    } = handle_input(wire, broker, client, keep_alive, throttle)?;
+    let has_messages = broker.end_turn(client);
     let now = broker.clock().now();
+    if let Some(read_at) = read_at.filter(|_| has_messages) {
+        broker.handed_over(read_at, now);
+    }
     let pumped = broker.pump(client, now).map_err(End::Fault)?;
     broker.end_turn(client);
     Ok(Turned {
@@ -333,17 +340,27 @@ fn turn<S: AsyncRead + AsyncWrite + Unpin>(
     })
 }
 
-/// Handles every packet that is there in full; a part of one does not keep the connection alive. Returns whether packets
-/// had to stay, and how long the client has to wait because it publishes too fast.
+/// What became of the input.
+#[derive(Default)]
+struct Handled {
+    /// Whether packets had to stay.
+    is_held_back: bool,
+    /// How long the client has to wait because it publishes too fast.
+    pause: Option<Duration>,
+    /// When it was read, if there was any.
+    read_at: Option<Timestamp>,
+}
+
+/// Handles every packet that is there in full; a part of one does not keep the connection alive.
 fn handle_input<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     broker: &Broker,
     client: &mut Client,
     keep_alive: &mut KeepAlive,
     mut throttle: Option<&mut Throttle>,
-) -> Result<(bool, Option<Duration>), End> {
+) -> Result<Handled, End> {
     if wire.input.is_empty() {
-        return Ok((false, None));
+        return Ok(Handled::default());
     }
     let limits = DecodeLimits {
         max_packet_size: wire.max_packet_size,
@@ -380,7 +397,11 @@ fn handle_input<S: AsyncRead + AsyncWrite + Unpin>(
     }
     let is_held_back = used < input.len() && !client.takes_input();
     wire.leave(input, used);
-    Ok((is_held_back, pause))
+    Ok(Handled {
+        is_held_back,
+        pause,
+        read_at: Some(now),
+    })
 }
 
 fn protocol_fault(broker: &Broker, fault: &codec::DecodeError) -> End {

@@ -2,6 +2,7 @@
 
 mod files;
 mod hygiene;
+mod lags;
 mod reload;
 mod workers;
 
@@ -25,6 +26,7 @@ use crate::metrics::{Metrics, MetricsPage};
 use crate::net::{Certificates, ListenError, Listener, TlsFileError};
 use crate::store::{LmdbOptions, LmdbStore, MemoryStore, Store, StoreError, Syncing};
 use crate::types::Clock;
+use lags::Lags;
 use reload::Prepared;
 pub use reload::{Reloading, load_acl};
 use workers::Workers;
@@ -112,6 +114,7 @@ pub struct Server {
     workers: Workers,
     tasks: Vec<JoinHandle<()>>,
     http: Option<Http>,
+    lags: Option<Lags>,
 }
 
 /// The HTTP listener's task, and how it is told to end.
@@ -160,6 +163,7 @@ impl Server {
             workers,
             tasks: Vec::new(),
             http: None,
+            lags: None,
         };
         server.spawn_sys(page.clone());
         let listening = server.spawn_listeners(listeners);
@@ -169,6 +173,7 @@ impl Server {
             server.spawn_http(listener, site.with_listeners(listening).with_log(log));
         }
         server.spawn_housekeeping();
+        server.lags = Some(Lags::watch(server.broker.clone()).map_err(io("cannot start a thread"))?);
         Ok(server)
     }
 
@@ -214,6 +219,9 @@ impl Server {
             tracing::warn!(left = self.broker.connection_count(), "connections did not end in time");
         }
         self.workers.stop();
+        if let Some(lags) = self.lags.take() {
+            lags.stop();
+        }
         self.broker.close();
         if let Some(Http { stop, task }) = self.http.take() {
             // A task that ended on its own has nobody to tell, and said why in the log.

@@ -17,7 +17,7 @@ pub enum Sent {
     /// The client takes no more unacknowledged messages now; the delivery comes back.
     Blocked(Delivery),
     /// It will not be sent.
-    Dropped(DropReason),
+    Dropped(DropReason, Delivery),
 }
 
 /// Why a delivery is not sent.
@@ -75,7 +75,7 @@ impl Session {
     /// Sends one message.
     pub fn send(&mut self, delivery: Delivery, now: Timestamp) -> Sent {
         let Some(expiry_secs) = delivery.message.remaining_expiry(now) else {
-            return Sent::Dropped(DropReason::Expired);
+            return Sent::Dropped(DropReason::Expired, delivery);
         };
         if !self.can_send(delivery.qos) {
             return Sent::Blocked(delivery);
@@ -89,7 +89,7 @@ impl Session {
         };
         let waits = self.waits_for_disk(delivery.qos);
         if !waits && !self.write_publish(&delivery, packet_id, false, expiry_secs) {
-            return Sent::Dropped(DropReason::TooLarge);
+            return Sent::Dropped(DropReason::TooLarge, delivery);
         }
         if let Some(packet_id) = packet_id {
             self.link.send_quota -= 1;

@@ -109,7 +109,7 @@ fn send(session: &mut Session, delivery: Delivery) -> bool {
     match session.send(delivery, NOW) {
         Sent::Written => true,
         Sent::Blocked(_) => false,
-        Sent::Dropped(reason) => panic!("dropped: {reason:?}"),
+        Sent::Dropped(reason, _) => panic!("dropped: {reason:?}"),
     }
 }
 
@@ -125,7 +125,7 @@ fn send_and_acknowledge(session: &mut Session) -> u16 {
 
 fn dropped(session: &mut Session, delivery: Delivery, now: Timestamp) -> Option<DropReason> {
     match session.send(delivery, now) {
-        Sent::Dropped(reason) => Some(reason),
+        Sent::Dropped(reason, _) => Some(reason),
         _ => None,
     }
 }

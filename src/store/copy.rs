@@ -41,6 +41,11 @@ pub fn copy_store(from: &Path, into: &Path) -> Result<u64, StoreError> {
     bytes
 }
 
+/// How many bytes a copy that is under way has written.
+pub fn copied_bytes(into: &Path) -> u64 {
+    fs::metadata(into.join(PARTIAL_FILE)).map_or(0, |metadata| metadata.len())
+}
+
 /// A file that is removed unless it was renamed.
 struct Partial(PathBuf);
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::{Changes, Reading, Store, StoreError};
+use super::{Changes, Disk, Reading, Store, StoreError};
 
 /// What a write runs into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +141,10 @@ impl Store for FailingStore {
 
     fn capacity_bytes(&self) -> u64 {
         self.inner.capacity_bytes()
+    }
+
+    fn disk(&self) -> Result<Option<Disk>, StoreError> {
+        self.inner.disk()
     }
 }
 

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use heed::{Env, EnvFlags, PutFlags, RwTxn, WithoutTls};
 
-use super::data_file::DataFile;
+use super::data_file::{DATA_FILE, DataFile};
 use super::environment::{Access, Environment};
 use super::flusher::Flusher;
 use super::folder::Folder;
-use super::{Change, Changes, Reading, Store, StoreError, Table};
+use super::{Change, Changes, Disk, Reading, Store, StoreError, Table};
 
 /// How to open the store.
 #[derive(Clone, Debug)]
@@ -155,6 +155,17 @@ impl Store for LmdbStore {
 
     fn capacity_bytes(&self) -> u64 {
         self.map_bytes
+    }
+
+    fn disk(&self) -> Result<Option<Disk>, StoreError> {
+        let path = self.folder.path();
+        let failed = |error| StoreError::io(format!("looking at the disk of {}", path.display()), error);
+        let file = fs::metadata(path.join(DATA_FILE)).map_err(failed)?;
+        let disk = rustix::fs::statvfs(path).map_err(|error| failed(error.into()))?;
+        Ok(Some(Disk {
+            file_bytes: file.len(),
+            free_bytes: disk.f_bavail.saturating_mul(disk.f_frsize),
+        }))
     }
 }
 

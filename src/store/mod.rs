@@ -27,7 +27,7 @@ mod view;
 mod will;
 
 pub use changes::{Change, Changes};
-pub use copy::copy_store;
+pub use copy::{copied_bytes, copy_store};
 pub use cursor::{CursorOwner, CursorRecord, Origin, StartRule};
 pub use error::StoreError;
 pub use failing::{FailingStore, Fault};
@@ -153,4 +153,17 @@ pub trait Store: Send + Sync + 'static {
     fn used_bytes(&self) -> Result<u64, StoreError>;
     /// The bytes beyond which writes fail however little they write.
     fn capacity_bytes(&self) -> u64;
+    /// Its file and the room on the disk of that; `None` if it has none.
+    fn disk(&self) -> Result<Option<Disk>, StoreError> {
+        Ok(None)
+    }
+}
+
+/// The file of a store, and the disk it is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disk {
+    /// The size of the file, with pages that are free in it.
+    pub file_bytes: u64,
+    /// What this process may still write to the disk.
+    pub free_bytes: u64,
 }

@@ -11,7 +11,7 @@ use crate::types::SmallMap;
 
 /// Subscriptions: a value for each pair of a filter and a subscriber.
 ///
-/// Made for millions: a level's text is kept once, a node is 64 bytes while `K` and `V` take up to 24, and it goes when
+/// Made for millions: a level's text is kept once, a node is 48 bytes while `K` and `V` take up to 24 with a tag, and it goes when
 /// its last subscriber goes. Nothing recurses, since a topic may have 65,535 levels.
 pub struct Trie<K, V> {
     nodes: Slab<Node<K, V>>,

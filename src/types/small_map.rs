@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash};
 
 use ahash::RandomState;
+use thin_vec::ThinVec;
 
 /// A map from `K` to `V`: one pair in place, up to `FEW` pairs in a vector, more in a hash map.
 #[derive(Debug, Default)]
@@ -14,8 +15,8 @@ pub enum SmallMap<K, V, const FEW: usize> {
     Empty,
     /// One pair.
     One(K, V),
-    /// Two to `FEW` pairs.
-    Few(Vec<(K, V)>),
+    /// Two to `FEW` pairs, behind one pointer.
+    Few(ThinVec<(K, V)>),
     /// More, boxed lest every node be as large as a hash map; goes back to `Few` only at half of `FEW`, so that one
     /// pair coming and going does not rebuild it.
     Many(Box<HashMap<K, V, RandomState>>),
@@ -86,7 +87,7 @@ impl<K: Hash + Eq, V, const FEW: usize> SmallMap<K, V, FEW> {
         match std::mem::take(self) {
             Self::Empty => Vec::new(),
             Self::One(key, value) => vec![(key, value)],
-            Self::Few(pairs) => pairs,
+            Self::Few(pairs) => pairs.into_iter().collect(),
             Self::Many(map) => map.into_iter().collect(),
         }
     }
@@ -102,7 +103,7 @@ impl<K: Hash + Eq, V, const FEW: usize> SmallMap<K, V, FEW> {
         *self = match std::mem::take(self) {
             Self::Empty => Self::One(key, value),
             Self::One(first, held) => {
-                let mut pairs = Vec::with_capacity(2);
+                let mut pairs = ThinVec::with_capacity(2);
                 pairs.extend([(first, held), (key, value)]);
                 Self::Few(pairs)
             }
@@ -174,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_leaf_costs_no_more_than_its_pair_and_a_tag() {
-        assert_eq!(size_of::<SmallMap<u32, u32, 8>>(), 24);
+        assert_eq!(size_of::<SmallMap<u32, u32, 8>>(), 16);
         assert_eq!(size_of::<SmallMap<u64, [u64; 2], 31>>(), 32);
     }
 

@@ -1,10 +1,14 @@
 """/metrics: every figure moves with what it counts; names, types and units are in order."""
 
+import os
 import re
 import urllib.error
 import urllib.request
 
 import pytest
+
+from filling import until_refused, until_taken
+from test_api import Api
 
 
 @pytest.fixture
@@ -14,6 +18,13 @@ def one(brokers):
 
 
 FAMILIES = {
+    "process_cpu_seconds_total": "counter",
+    "process_open_fds": "gauge",
+    "process_resident_memory_bytes": "gauge",
+    "rewindmq_publish_to_ack_seconds": "histogram",
+    "rewindmq_publish_to_deliver_seconds": "histogram",
+    "rewindmq_lag_events": "gauge",
+    "rewindmq_store_limit_bytes": "gauge",
     "rewindmq_connections": "gauge",
     "rewindmq_sessions": "gauge",
     "rewindmq_subscriptions": "gauge",
@@ -36,7 +47,7 @@ def test_every_figure_is_there_from_the_start_with_type_and_help(one):
     for name, kind in FAMILIES.items():
         assert page.types.get(name) == kind, name
     for name, kind in page.types.items():
-        assert name.startswith("rewindmq_")
+        assert name.startswith(("rewindmq_", "process_"))
         assert name in page.helped, name
         assert name.endswith("_total") == (kind == "counter"), name
         assert not re.search(r"_(ms|us|millis|minutes|kb|mb)(_|$)", name), name
@@ -113,6 +124,98 @@ def test_store_figures(one, connect):
     assert 0 < now.total("rewindmq_store_commit_seconds_sum") < 60
     assert now.total("rewindmq_store_batch_records_sum") == 10
     assert 1 <= now.total("rewindmq_store_batch_records_count") <= 10
+
+
+def test_sessions_by_state(one, connect):
+    connect(one, "stays", session_expiry=100)
+    connect(one, "goes", session_expiry=100).disconnect()
+
+    def states(now):
+        return {state: now.total("rewindmq_sessions", state=state) for state in ("connected", "absent")}
+
+    one.wait_metrics(lambda now: states(now) == {"connected": 1, "absent": 1})
+
+
+def test_store_size_limit_and_queue(brokers, connect):
+    one = brokers(store=["s/#"], config={"store": {"max_bytes": "64MiB"}})
+    before = one.metrics()
+    assert before.total("rewindmq_store_limit_bytes") == 64 << 20
+    assert before.total("rewindmq_store_queue_limit_bytes") > 0
+    assert (before.total("rewindmq_store_writable"), before.total("rewindmq_store_full")) == (1, 0)
+    connect(one).publish("s/a", b"x" * 100_000)
+    one.wait_metrics(
+        lambda now: (
+            now.total("rewindmq_store_used_bytes") > before.total("rewindmq_store_used_bytes") + 100_000
+            and now.total("rewindmq_store_file_bytes") > 100_000
+            and now.total("rewindmq_store_disk_free_bytes") > 0
+            and now.total("rewindmq_store_queue_bytes") == 0
+        )
+    )
+
+
+def test_full_store_says_so_until_it_has_room_again(brokers, connect):
+    one = brokers(store=["s/#"], config={"store": {"max_bytes": "4MiB"}})
+    client = connect(one)
+    taken = until_refused(client, "s/a", size=50_000)
+    full = one.wait_metrics(lambda now: now.total("rewindmq_store_full") == 1)
+    assert full.total("rewindmq_store_errors_total", reason="full") >= 1
+    assert full.total("rewindmq_store_errors_total", reason="failed") == 0
+    assert full.total("rewindmq_store_writable") == 1
+    Api(one).do("POST", "/channels/s%2Fa/purge", {"through": len(taken)})
+    until_taken(client, "s/a", range(1), size=50_000)
+    one.wait_metrics(lambda now: now.total("rewindmq_store_full") == 0)
+    one.wait_log("ERROR.*the event store is full")
+    one.wait_log("INFO.*the event store has room again")
+
+
+def test_time_from_publish_to_acknowledgement_and_delivery(one, connect):
+    reader, writer = connect(one), connect(one)
+    reader.granted("s/a", "live", qos=1)
+    ack, deliver = "rewindmq_publish_to_ack_seconds", "rewindmq_publish_to_deliver_seconds"
+    writer.publish("live", "m")
+    one.wait_metrics(lambda now: now.total(f"{deliver}_count", path="direct") == 1)
+    assert one.metrics().total(f"{ack}_count") == 0
+    for qos in (1, 2):
+        writer.publish("s/a", "m", qos=qos)
+    now = one.wait_metrics(
+        lambda now: (now.total(f"{ack}_count"), now.total(f"{deliver}_count", path="stored")) == (2, 2)
+    )
+    assert 0 < now.total(f"{ack}_sum") < 60
+    assert 0 < now.total(f"{deliver}_sum", path="stored") < 60
+    reader.messages(3)
+
+
+def test_lag_of_cursors_and_groups(one, connect):
+    writer, slow, worker = connect(one), connect(one, "slow", auto_ack=False), connect(one, "worker", auto_ack=False)
+    slow.replay("first", "s/#", qos=1)
+    worker.replay("first", "$share/g/s/a", qos=1)
+    for number in range(5):
+        writer.publish("s/a", str(number))
+    writer.publish("s/b", "m")
+
+    def lags(now, name):
+        return {kind: now.total(f"rewindmq_lag_{name}", kind=kind) for kind in ("client", "group")}
+
+    now = one.wait_metrics(lambda now: lags(now, "events") == {"client": 6, "group": 5})
+    assert lags(now, "max_events") == {"client": 6, "group": 5}
+    assert min(lags(now, "max_seconds").values()) > 0
+    assert lags(now, "unknown_cursors") == {"client": 0, "group": 0}
+    found = Api(one).get("/lag?limit=1")
+    assert (found["clients"]["behind"], found["groups"]["events"]) == (1, 5)
+    [furthest] = found["furthest"]
+    assert (furthest["kind"], furthest["owner"], furthest["filter"], furthest["events"]) == ("client", "slow", "s/#", 6)
+    for packet in slow.messages(6):
+        slow.puback(packet)
+    one.wait_metrics(lambda now: lags(now, "events") == {"client": 0, "group": 5})
+
+
+def test_the_process(one):
+    now = one.metrics()
+    pid = one.process.pid
+    assert now.total("process_open_fds") <= len(os.listdir(f"/proc/{pid}/fd")) + 1
+    assert 1_000_000 < now.total("process_resident_memory_bytes") < now.total("process_virtual_memory_bytes")
+    assert now.total("process_max_fds") > now.total("process_open_fds") > 5
+    assert abs(now.total("process_start_time_seconds") - now.total("rewindmq_start_time_seconds")) < 60
 
 
 def test_cursors(one, connect):

@@ -7,6 +7,8 @@ use rewindmq::store::Fault;
 use super::client::{Post, lasting, post, v5};
 use super::server::{Broker, config, failing_store};
 
+const ERRORS: &str = "rewindmq_store_errors_total{reason=\"full\"}";
+
 #[test]
 fn place_that_is_not_taken_is_tried_again_with_a_flush_and_its_message_waits() {
     let store = failing_store();
@@ -21,10 +23,10 @@ fn place_that_is_not_taken_is_tried_again_with_a_flush_and_its_message_waits() {
         qos: 2,
         ..post("t/a", "1")
     });
-    broker.await_metric("rewindmq_store_errors_total", |errors| errors >= 2.0);
+    broker.await_metric(ERRORS, |errors| errors >= 2.0);
     (0..100).for_each(|_| client.ping());
     client.assert_quiet();
-    let errors = broker.metric("rewindmq_store_errors_total");
+    let errors = broker.metric(ERRORS);
     // A flush is due every 200 ms.
     let most = 3.0 + started.elapsed().as_secs_f64() / 0.1;
     assert!(errors < most, "{errors} writes were tried");

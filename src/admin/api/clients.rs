@@ -4,20 +4,24 @@ use axum::extract::State;
 use serde::Serialize;
 
 use super::{Listing, aside, done};
-use crate::admin::answer::{Answer, Json};
+use crate::admin::answer::{Answer, Json, Problem};
 use crate::admin::query::{PathPart, Query, cursor, wrong_cursor};
 use crate::admin::site::Site;
 use crate::broker::manage::{ClientFilter, ClientSummary, SubscriptionView};
 
 pub(super) async fn list(State(site): State<Site>, query: Query) -> Answer {
-    query.only(&["limit", "cursor", "prefix", "connected"])?;
+    query.only(&["limit", "cursor", "prefix", "connected", "sort"])?;
     let filter = ClientFilter {
         after: query.text_cursor()?,
         prefix: query.text("prefix").unwrap_or_default().to_owned(),
         connected: query.flag("connected")?,
         durable: None,
     };
-    page(site, filter, query.limit()?).await
+    let Some(limit) = query.worst("waiting")? else {
+        return page(site, filter, query.limit()?).await;
+    };
+    let items = aside(move || site.broker.clients_by_waiting(&filter, limit)).await?;
+    Ok(Json::ok(&Listing { items, next: None }))
 }
 
 pub(super) async fn sessions(State(site): State<Site>, query: Query) -> Answer {
@@ -44,6 +48,15 @@ fn next_of(items: &[ClientSummary], more: bool) -> Option<String> {
 pub(super) async fn show(State(site): State<Site>, PathPart(client_id): PathPart, query: Query) -> Answer {
     query.only(&[])?;
     Ok(Json::ok(&site.broker.client(&client_id).await?))
+}
+
+/// Whether a message of a topic reaches it.
+pub(super) async fn why(State(site): State<Site>, PathPart(client_id): PathPart, query: Query) -> Answer {
+    query.only(&["topic"])?;
+    let topic = query.text("topic").ok_or_else(|| {
+        Problem::invalid("parameter topic: it is needed").hint("topic=orders%2F42 asks for messages of orders/42")
+    })?;
+    Ok(Json::ok(&site.broker.why(&client_id, topic).await?))
 }
 
 pub(super) async fn kick(State(site): State<Site>, PathPart(client_id): PathPart, query: Query) -> Answer {

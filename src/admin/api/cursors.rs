@@ -7,7 +7,7 @@ use super::{Listing, aside, done};
 use crate::admin::answer::{Answer, Json, Problem};
 use crate::admin::query::{JsonBody, PathPart, Query, cursor};
 use crate::admin::site::Site;
-use crate::broker::manage::CursorFilter;
+use crate::broker::manage::{CursorFilter, Lags};
 use crate::cursor::Start;
 
 #[derive(Deserialize)]
@@ -23,7 +23,7 @@ impl Reset {
 }
 
 pub(super) async fn list(State(site): State<Site>, query: Query) -> Answer {
-    query.only(&["limit", "cursor", "kind", "owner"])?;
+    query.only(&["limit", "cursor", "kind", "owner", "sort"])?;
     let kind = query.text("kind").map(str::to_owned);
     if kind
         .as_deref()
@@ -36,11 +36,22 @@ pub(super) async fn list(State(site): State<Site>, query: Query) -> Answer {
         kind,
         owner: query.text("owner").map(str::to_owned),
     };
+    if let Some(limit) = query.worst("lag")? {
+        let items = aside(move || site.broker.most_behind(&filter, limit)).await?;
+        return Ok(Json::ok(&Listing { items, next: None }));
+    }
     let limit = query.limit()?;
     let (items, more) = aside(move || site.broker.cursors(&filter, limit)).await?;
     let last = items.last().filter(|_| more);
     let next = last.map(|last| cursor(&[&last.id.to_string()]));
     Ok(Json::ok(&Listing { items, next }))
+}
+
+pub(super) async fn lag(State(site): State<Site>, query: Query) -> Answer {
+    query.only(&["limit"])?;
+    let mut lags = Lags::clone(&site.broker.lags());
+    lags.furthest.truncate(query.limit()?);
+    Ok(Json::ok(&lags))
 }
 
 pub(super) async fn show(State(site): State<Site>, PathPart(id): PathPart, query: Query) -> Answer {

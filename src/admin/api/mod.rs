@@ -54,6 +54,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Site>, &'static str)> {
             get(clients::show).delete(clients::kick),
             "GET, DELETE",
         ),
+        ("/clients/{client_id}/why", get(clients::why), "GET"),
         ("/subscriptions", get(clients::subscriptions), "GET"),
         ("/sessions", get(clients::sessions), "GET"),
         (
@@ -68,6 +69,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Site>, &'static str)> {
             "GET, DELETE",
         ),
         ("/channels/{topic}/purge", post(channels::purge), "POST"),
+        ("/lag", get(cursors::lag), "GET"),
         ("/cursors", get(cursors::list), "GET"),
         (
             "/cursors/{id}",

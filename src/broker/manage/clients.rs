@@ -1,5 +1,6 @@
 //! Clients: who is connected, what each stands at, and how one is sent away.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -92,6 +93,19 @@ impl Broker {
             found.iter().map(|(_, outbox)| ClientSummary::of(outbox)).collect(),
             more,
         )
+    }
+
+    /// The clients that are wanted for which the most waits, the most first, at most `most`.
+    pub fn clients_by_waiting(&self, filter: &ClientFilter, most: usize) -> Vec<ClientSummary> {
+        let mut page: Page<(Reverse<usize>, ClientId), Arc<Outbox>> = Page::new(most);
+        self.sessions.each(|outbox| {
+            let key = (Reverse(outbox.load()), outbox.client_id.clone());
+            if filter.wants(outbox) && page.wants(&key) {
+                page.put(key, outbox.clone());
+            }
+        });
+        let (found, _) = page.finish();
+        found.iter().map(|(_, outbox)| ClientSummary::of(outbox)).collect()
     }
 
     /// What a client stands at.

@@ -60,11 +60,7 @@ pub struct Lag {
 impl Broker {
     /// The cursors that are wanted, by number, at most `most`; and whether there are more.
     pub fn cursors(&self, filter: &CursorFilter, most: usize) -> (Vec<CursorView>, bool) {
-        let wants = |key: &CursorKey| {
-            let (kind, owner) = owner(&key.owner);
-            filter.kind.as_deref().is_none_or(|wanted| wanted == kind)
-                && filter.owner.as_deref().is_none_or(|wanted| wanted == owner)
-        };
+        let wants = |key: &CursorKey| filter.wants(key);
         let (found, more) = self.cursors.list(CursorId(filter.after), most, &wants);
         (found.iter().map(|found| self.cursor_view(found, CHEAP)).collect(), more)
     }
@@ -111,7 +107,7 @@ impl Broker {
         }
     }
 
-    fn lag(&self, found: &Listed, effort: Effort) -> Result<Option<Lag>, LogError> {
+    pub(super) fn lag(&self, found: &Listed, effort: Effort) -> Result<Option<Lag>, LogError> {
         // What a shared subscription waits for is held for others as well.
         let counts = !matches!(found.record.owner, CursorOwner::Share(_));
         let Some(filter) = TopicFilter::parse(&found.record.filter).ok().filter(|_| counts) else {
@@ -152,6 +148,14 @@ impl Broker {
     }
 }
 
+impl CursorFilter {
+    pub(super) fn wants(&self, key: &CursorKey) -> bool {
+        let (kind, owner) = owner(&key.owner);
+        self.kind.as_deref().is_none_or(|wanted| wanted == kind)
+            && self.owner.as_deref().is_none_or(|wanted| wanted == owner)
+    }
+}
+
 pub(super) fn owner(owner: &CursorOwner) -> (&'static str, &str) {
     match owner {
         CursorOwner::Client(name) | CursorOwner::User { client: name, .. } => ("client", name),
@@ -163,7 +167,7 @@ pub(super) fn owner(owner: &CursorOwner) -> (&'static str, &str) {
 /// How much may be read for one lag.
 #[derive(Clone, Copy)]
 pub(super) struct Effort {
-    channels: usize,
+    pub channels: usize,
     batches: usize,
 }
 
@@ -171,6 +175,11 @@ pub(super) struct Effort {
 pub(super) const CHEAP: Effort = Effort {
     channels: 16,
     batches: 4,
+};
+/// For each of a few.
+pub(super) const CAREFUL: Effort = Effort {
+    channels: 50_000,
+    batches: 50,
 };
 /// For one.
 pub(super) const THOROUGH: Effort = Effort {

@@ -5,11 +5,14 @@ mod channels;
 mod clients;
 mod cursors;
 mod groups;
+mod lags;
+mod most_behind;
 mod publish;
 mod reset;
 mod retained;
 mod sessions;
 mod subscriptions;
+mod why;
 
 use std::sync::atomic::Ordering;
 
@@ -25,11 +28,13 @@ pub use channels::{ChannelDetails, ChannelSummary, Channels};
 pub use clients::{ClientDetails, ClientFilter, ClientSummary, Connection};
 pub use cursors::{CursorFilter, CursorView, Lag};
 pub use groups::{GroupView, MemberView};
+pub use lags::{Behind, FURTHEST, LagSums, Lags};
 pub use publish::{Published, ToPublish};
 pub(super) use reset::CursorReset;
 pub use retained::RetainedView;
 pub use sessions::SessionView;
 pub use subscriptions::SubscriptionView;
+pub use why::{DropView, Finding, Verdict, Why};
 
 /// Why the administration does not get what it asked for; the text says what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

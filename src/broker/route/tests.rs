@@ -56,9 +56,14 @@ fn nothing_is_kept_for_qos0_nor_for_sessions_that_are_not_durable() {
 }
 
 #[test]
+fn target_takes_16_bytes() {
+    assert_eq!(size_of::<Target>(), 16);
+}
+
+#[test]
 fn absent_replay_subscription_is_no_target() {
     let (here, gone) = (outbox(1, true), away(2, true));
-    let replay = |outbox: &Arc<Outbox>| Target::Replay(outbox.clone(), SubscriptionKey(1), None);
+    let replay = |outbox: &Arc<Outbox>| Target::replay(outbox, SubscriptionKey(1), None);
     let route = prepared(vec![replay(&gone), replay(&here)]);
     assert!(route.others.replays.len() == 1 && Arc::ptr_eq(&route.others.replays[0].0, &here));
     assert_eq!(holds(&route), [false; 3], "only events are replayed");

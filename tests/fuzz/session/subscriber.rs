@@ -166,7 +166,7 @@ impl Subscriber {
                 Went::Out
             }
             Sent::Blocked(_) => Went::Back,
-            Sent::Dropped(_) => Went::Nowhere,
+            Sent::Dropped(..) => Went::Nowhere,
         }
     }
 
