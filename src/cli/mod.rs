@@ -3,6 +3,7 @@
 mod acl;
 mod backup;
 mod generate;
+mod health;
 mod inspect;
 mod log;
 mod mqtt;
@@ -29,6 +30,7 @@ use crate::server::load_acl;
 pub use acl::{AclCommand, AclCommandError, acl};
 pub use backup::{BackupArgs, BackupError, backup};
 pub use generate::{CompletionsArgs, ManArgs, ManError};
+pub use health::{HealthArgs, HealthError, health};
 pub use inspect::{InspectArgs, inspect};
 pub use log::start_log;
 pub use mqtt::{BrokerUrl, ConnectionArgs, PubArgs, StartText, SubArgs, publish, subscribe};
@@ -63,6 +65,8 @@ pub enum Invocation {
     Man(ManArgs),
     /// Ask a running broker.
     Ops(OpsCommand),
+    /// Ask a running broker whether it can do its work.
+    Health(HealthArgs),
 }
 
 /// Where the configuration comes from, and the options that the command line sets.
@@ -244,6 +248,11 @@ enum Command {
     Man(ManArgs),
     #[command(flatten)]
     Ops(OpsCommand),
+    /// Ask a running broker whether it can do its work: exit code 0 if so, 1 otherwise, with the reason
+    ///
+    /// It is ready when the store takes writes, every listener accepts, every worker answers and it is not about to stop
+    /// (/readyz). For health checks of containers and of whoever starts the broker.
+    Health(HealthArgs),
 }
 
 impl From<Cli> for Invocation {
@@ -261,6 +270,7 @@ impl From<Cli> for Invocation {
             Some(Command::Completions(args)) => Self::Completions(args),
             Some(Command::Man(args)) => Self::Man(args),
             Some(Command::Ops(command)) => Self::Ops(command),
+            Some(Command::Health(args)) => Self::Health(args),
         }
     }
 }

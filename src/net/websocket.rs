@@ -165,7 +165,7 @@ impl<S: Stream> WebSocket<S> {
                 Some(Err(fault @ Error::Capacity(_))) => (CloseCode::Size, fault.to_string()),
                 Some(Err(fault)) => (CloseCode::Protocol, fault.to_string()),
             };
-            tracing::info!(peer = %self.peer, code = u16::from(code), reason = %what, "WebSocket closed");
+            tracing::info!(address = %self.peer, code = u16::from(code), reason = what, "WebSocket closed");
             self.begin_close(code, what);
             return Poll::Ready(Ok(Bytes::new()));
         }

@@ -52,7 +52,7 @@ impl Look {
 
     fn sequences(&self) -> Option<HashMap<&str, u64>> {
         let items = self.channels.as_ref()?["items"].as_array()?;
-        let sequence = |item: &'_ Value| Some(item["next"].as_u64()?);
+        let sequence = |item: &'_ Value| item["next"].as_u64();
         let of = items
             .iter()
             .filter_map(|item| Some((item["topic"].as_str()?, sequence(item)?)));
