@@ -32,11 +32,11 @@
 //! | 3 | [`inspect`] | what a data folder holds, told to people; reads only |
 //! | 3 | [`router`] | subscriptions -> targets, live groups, retained messages; no I/O |
 //! | 4 | [`broker`] | the only place that knows session, router and log |
-//! | 5 | [`net`] | listeners (TCP, TLS, WebSocket, Unix sockets, PROXY protocol) and the driver of one connection |
+//! | 5 | [`net`] | listeners (TCP, TLS, WebSocket, Unix sockets, PROXY protocol), the driver of one connection, and the way to a broker for a client |
 //! | 5 | [`admin`] | HTTP: metrics, health, the API that shows and changes a running broker |
 //! | 6 | [`server`] | wiring, signals, the ordered stop, what the service manager is told |
 //! | 6 | [`guide`] | no code: guides for users, such as the replay cookbook |
-//! | 7 | [`cli`] | flags, environment, `rewindmq check`, `backup`, `inspect`, `acl` and others without a broker; commands to a running one over its API |
+//! | 7 | [`cli`] | flags, environment, `rewindmq check`, `backup`, `inspect`, `acl` and others without a broker; commands to a running one over its API; `pub` and `sub`, a client of MQTT 5 for any broker |
 //!
 //! # The way of a message
 //!

@@ -19,6 +19,10 @@ fn main() -> ExitCode {
         Invocation::Acl(command) => tell(cli::acl(&command, env::vars_os())),
         Invocation::Ops(command) => tell(cli::ops(&command, env::vars_os())),
         Invocation::Selector(args) => tell(cli::try_selector(&args)),
+        Invocation::Pub(args) => cli::publish(&args),
+        Invocation::Sub(args) => cli::subscribe(&args),
+        Invocation::Completions(args) => say(io::stdout(), &cli::completions(&args), ExitCode::SUCCESS),
+        Invocation::Man(args) => tell(cli::man(&args)),
     }
 }
 

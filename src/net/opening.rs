@@ -19,7 +19,7 @@ use crate::config::Transport;
 use crate::metrics::RefusalReason;
 
 /// A stream behind its handshakes. Plain TCP goes without the box.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
