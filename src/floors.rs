@@ -22,6 +22,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("broker", 4),
     ("net", 5),
     ("admin", 5),
+    ("guide", 6),
     ("server", 6),
     ("cli", 7),
 ];

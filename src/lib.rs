@@ -1,7 +1,8 @@
 //! RewindMQ: an MQTT 5 and 3.1.1 broker whose every topic can be rewound.
 //!
-//! The `rewindmq` program is a thin shell around this crate. A broker can also be embedded: see
-//! [`server::Server::start`], which binds the configured listeners (port 0 works) on a store of your own.
+//! The `rewindmq` program is a thin shell around this crate. A broker can also be embedded: [`server::Server::start`] binds
+//! the configured listeners (port 0 works) on the configured store, and [`server::Server::start_on`] on one of your own. Guides for
+//! users are in [`guide`].
 //!
 //! # The idea: one log, many cursors
 //!
@@ -31,10 +32,11 @@
 //! | 3 | [`inspect`] | what a data folder holds, told to people; reads only |
 //! | 3 | [`router`] | subscriptions -> targets, live groups, retained messages; no I/O |
 //! | 4 | [`broker`] | the only place that knows session, router and log |
-//! | 5 | [`net`] | listeners (TCP, TLS, WebSocket, Unix sockets, PROXY protocol) and the driver of one connection |
+//! | 5 | [`net`] | listeners (TCP, TLS, WebSocket, Unix sockets, PROXY protocol), the driver of one connection, and the way to a broker for a client |
 //! | 5 | [`admin`] | HTTP: metrics, health, the API that shows and changes a running broker |
-//! | 6 | [`server`] | wiring, signals, the ordered stop |
-//! | 7 | [`cli`] | flags, environment, `rewindmq check`, `backup`, `inspect` and `acl`; commands to a running broker over its API |
+//! | 6 | [`server`] | wiring, signals, the ordered stop, what the service manager is told |
+//! | 6 | [`guide`] | no code: guides for users, such as the replay cookbook |
+//! | 7 | [`cli`] | flags, environment, `rewindmq check`, `backup`, `inspect`, `acl` and others without a broker; commands to a running one over its API; `pub` and `sub`, a client of MQTT 5 for any broker |
 //!
 //! # The way of a message
 //!
@@ -105,6 +107,9 @@
 //! is queued, and whatever came before has been read. A lane whose queue outgrows its bound is sent back to *behind*.
 //! There is no gap because a position is either noted or queued, and no duplicate because positions only ascend.
 //!
+//! Behind the tail, a filter with few matching channels is read by their indexes, merged by position; one with many by a scan of the
+//! log: what costs less, by what was measured.
+//!
 //! A group with a cursor works the same way, with one reader for all members: a member asks for work when it has free
 //! Receive Maximum, and whoever asks first reads for all.
 //!
@@ -112,6 +117,10 @@
 //!
 //! One single-threaded runtime per worker; a connection stays on the worker that got it. One writer thread and one tail
 //! thread for the log. Sessions are owned by their connection's task; others only put something into the mailbox.
+//!
+//! The main thread has a runtime of its own: it accepts connections, serves HTTP, publishes `$SYS`, looks after certificates and what
+//! expires, and waits for signals. Passwords and tokens are checked by a small pool of threads, what the API reads from the log is read by
+//! others, and a store that does not sync each commit has one that does so at intervals.
 //!
 //! An idle connection holds no buffer: buffers go round among the busy ones of a worker. What a client needs only for QoS 1
 //! and 2, aliases, a will or replay is made when it is used.
@@ -136,6 +145,7 @@ pub mod config;
 pub mod cursor;
 #[cfg(test)]
 mod floors;
+pub mod guide;
 pub mod inspect;
 pub mod log;
 pub mod metrics;

@@ -15,9 +15,14 @@ fn main() -> ExitCode {
         Invocation::Backup(args) => tell(cli::backup(&args, env::vars_os())),
         Invocation::Inspect(args) => tell(cli::inspect(&args)),
         Invocation::Passwd(args) => tell(cli::passwd(&args)),
+        Invocation::Health(args) => tell(cli::health(&args, env::vars_os())),
         Invocation::Acl(command) => tell(cli::acl(&command, env::vars_os())),
         Invocation::Ops(command) => tell(cli::ops(&command, env::vars_os())),
         Invocation::Selector(args) => tell(cli::try_selector(&args)),
+        Invocation::Pub(args) => cli::publish(&args),
+        Invocation::Sub(args) => cli::subscribe(&args),
+        Invocation::Completions(args) => say(io::stdout(), &cli::completions(&args), ExitCode::SUCCESS),
+        Invocation::Man(args) => tell(cli::man(&args)),
     }
 }
 

@@ -19,6 +19,7 @@ struct Readiness {
     ready: bool,
     store: String,
     listeners: String,
+    workers: String,
     stopping: bool,
 }
 
@@ -27,25 +28,12 @@ pub(super) async fn alive() -> Json {
     Json::ok(&Health { status: "alive" })
 }
 
-/// Whether the store takes writes, every listener accepts and the broker is not about to end; 503 otherwise.
+/// Whether the store takes writes, every listener accepts, every worker answers and the broker is not about to end; 503
+/// otherwise.
 pub(super) async fn ready(State(site): State<Site>) -> Json {
-    let store = match tokio::time::timeout(PATIENCE, site.broker.check_store()).await {
-        Ok(Ok(())) => "ok".to_owned(),
-        Ok(Err(fault)) => fault,
-        Err(_) => format!("no commit within {} s", PATIENCE.as_secs()),
-    };
-    let down: Vec<String> = site
-        .listeners
-        .iter()
-        .filter(|listener| listener.task.is_finished())
-        .map(|listener| listener.address.clone())
-        .collect();
-    let listeners = match &down[..] {
-        [] => "ok".to_owned(),
-        down => format!("not accepting: {}", down.join(", ")),
-    };
+    let found = site.vitals.examine(PATIENCE).await;
     let stopping = site.broker.is_stopping();
-    let ready = store == "ok" && down.is_empty() && !stopping;
+    let ready = found.is_well() && !stopping;
     let status = if ready {
         StatusCode::OK
     } else {
@@ -55,12 +43,13 @@ pub(super) async fn ready(State(site): State<Site>) -> Json {
         status,
         &Readiness {
             ready,
-            store,
-            listeners,
+            store: found.store,
+            listeners: found.listeners,
+            workers: found.workers,
             stopping,
         },
     )
 }
 
-/// How long the log may take to come to the question.
+/// How long each part may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);

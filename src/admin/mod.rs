@@ -9,6 +9,7 @@ mod receive;
 mod site;
 mod tokens;
 mod trace;
+mod vitals;
 
 use std::convert::Infallible;
 use std::future::{Future, IntoFuture};
@@ -27,6 +28,7 @@ use crate::metrics::MetricsPage;
 
 pub use site::{ListenerState, LogControl, Site};
 pub use tokens::{TokenFileError, Tokens};
+pub use vitals::{Findings, Pulse, Vitals};
 
 /// Answers until `shutdown` is there, and keeps the histograms of the metrics small meanwhile.
 ///
@@ -80,7 +82,8 @@ async fn metrics(State(site): State<Site>) -> impl IntoResponse {
     ([(CONTENT_TYPE, MetricsPage::CONTENT_TYPE)], site.page.render())
 }
 
-async fn upkeep(page: MetricsPage) -> Infallible {
+/// Keeps the histograms of the metrics small, where there is no HTTP listener.
+pub async fn upkeep(page: MetricsPage) -> Infallible {
     let mut ticks = tokio::time::interval(UPKEEP_INTERVAL);
     loop {
         ticks.tick().await;

@@ -8,6 +8,7 @@ use tokio::task::AbortHandle;
 
 use super::receive::Receipts;
 use super::tokens::Tokens;
+use super::vitals::Vitals;
 use crate::broker::Broker;
 use crate::metrics::MetricsPage;
 use crate::types::Timestamp;
@@ -20,7 +21,7 @@ pub struct Site {
     /// Where the HTTP listener is.
     pub(super) address: SocketAddr,
     pub(super) tokens: Option<Arc<Tokens>>,
-    pub(super) listeners: Arc<[ListenerState]>,
+    pub(super) vitals: Vitals,
     pub(super) log: Option<LogControl>,
     pub(super) receipts: Arc<Receipts>,
     pub(super) started: Timestamp,
@@ -52,11 +53,11 @@ impl Site {
     pub fn new(broker: Arc<Broker>, page: MetricsPage, address: SocketAddr, tokens: Option<Tokens>) -> Self {
         Self {
             started: broker.clock().now(),
+            vitals: Vitals::new(broker.clone(), [], []),
             broker,
             page,
             address,
             tokens: tokens.map(Arc::new),
-            listeners: Arc::new([]),
             log: None,
             receipts: Arc::default(),
         }
@@ -72,9 +73,9 @@ impl Site {
         self.tokens.is_some()
     }
 
-    /// With these MQTT listeners.
-    pub fn with_listeners(mut self, listeners: Vec<ListenerState>) -> Self {
-        self.listeners = listeners.into();
+    /// With these MQTT listeners and workers.
+    pub fn with_vitals(mut self, vitals: Vitals) -> Self {
+        self.vitals = vitals;
         self
     }
 

@@ -125,7 +125,11 @@ impl Broker {
             Introduced::Continue(auth) => *auth,
             Introduced::Done(done) if done.identity == credentials.identity => {
                 credentials.again = None;
-                tracing::info!(client = %client.session.client_id(), identity = %done.identity, "authenticated again");
+                tracing::info!(
+                    client = client.client_id(),
+                    user = done.identity.as_str(),
+                    "authenticated again"
+                );
                 answer(ReasonCode::Success, done.data)
             }
             Introduced::Done(_) => {

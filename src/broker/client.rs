@@ -20,6 +20,7 @@ use super::tally::Tally;
 use super::turn::Turn;
 use super::unwritten::Unwritten;
 use super::will::Will;
+use crate::auth::Identity;
 use crate::codec::Packet;
 use crate::log::{Command, SessionRecord, SubscriptionKind, SubscriptionRecord};
 use crate::selector::Selector;
@@ -227,6 +228,16 @@ impl Client {
     /// When what the client proved stops being true, and its connection has to end.
     pub fn valid_until(&self) -> Option<Timestamp> {
         self.valid_until.map(|until| Timestamp(until.get()))
+    }
+
+    /// The user whose session it is, for the log.
+    pub fn user(&self) -> Option<&str> {
+        self.outbox.owner().map(Identity::as_str)
+    }
+
+    /// The listener that its connection came through, for the log.
+    pub fn listener(&self) -> Option<&str> {
+        self.reached.as_ref().map(|reached| &*reached.gate.listener)
     }
 
     /// Where its connection comes from.

@@ -227,7 +227,11 @@ impl Broker {
             return Err(Refused::new(ReasonCode::ServerUnavailable, RefusalReason::Store, &why));
         }
         // What was kept before is still there: the client may read on.
-        tracing::error!(client = client.client_id(), why, "CONNECT could not be noted on disk");
+        tracing::error!(
+            client = client.client_id(),
+            reason = why,
+            "CONNECT could not be noted on disk"
+        );
         Ok(())
     }
 
@@ -477,6 +481,7 @@ impl Broker {
 
     /// Ends a session that nobody continues: its will goes out now, and nothing of it stays on disk.
     pub(super) fn end_session(&self, mut client: Client, will: Option<Will>, now: Timestamp, turn: &mut Turn) {
+        tracing::debug!(client = client.client_id(), user = client.user(), "session ended");
         if let Some(will) = will {
             let saved = client.saved_will();
             self.publish_will(&will, &client.outbox, saved, now, turn);

@@ -208,6 +208,7 @@ impl CursorTable {
             Command::SaveCursorOrigin(record.id, Box::new(origin.clone())),
             Command::SaveCursor(Box::new(record.clone())),
         ];
+        tell("cursor created", &key, record.id, None);
         let saved = Saved {
             record,
             origin: Arc::new(origin),
@@ -227,7 +228,7 @@ impl CursorTable {
     pub fn remove(&self, key: &CursorKey) -> Option<Command> {
         let mut inner = self.lock();
         inner
-            .remove(key)
+            .remove(key, "its subscription ended, or began anew")
             .map(|entry| Command::DeleteCursor(entry.saved.record.id))
     }
 
@@ -310,7 +311,9 @@ impl CursorTable {
             .filter(|(_, entry)| unused(entry))
             .map(|(key, _)| key.clone())
             .collect();
-        let removed = keys.iter().filter_map(|key| inner.remove(key));
+        let removed = keys
+            .iter()
+            .filter_map(|key| inner.remove(key, "nobody used it for store.cursor_expiry"));
         commands.extend(removed.map(|entry| Command::DeleteCursor(entry.saved.record.id)));
         commands
     }
@@ -325,7 +328,7 @@ impl CursorTable {
             .filter(|(key, entry)| is_share(key) && !entry.in_use)
             .map(|(key, _)| key.clone())
             .collect();
-        let removed = keys.iter().filter_map(|key| inner.remove(key));
+        let removed = keys.iter().filter_map(|key| inner.remove(key, "no member is left"));
         removed
             .map(|entry| Command::DeleteCursor(entry.saved.record.id))
             .collect()
@@ -362,7 +365,7 @@ impl CursorTable {
         let mut inner = self.lock();
         inner.entries.get(key).filter(|entry| !entry.in_use)?;
         inner
-            .remove(key)
+            .remove(key, "by an administrator")
             .map(|entry| Command::DeleteCursor(entry.saved.record.id))
     }
 
@@ -428,8 +431,9 @@ impl Inner {
         debug_assert!(earlier.is_none(), "one cursor per owner and filter");
     }
 
-    fn remove(&mut self, key: &CursorKey) -> Option<Entry> {
+    fn remove(&mut self, key: &CursorKey, reason: &'static str) -> Option<Entry> {
         let entry = self.entries.remove(key)?;
+        tell("cursor deleted", key, entry.saved.record.id, Some(reason));
         if let Ok(filter) = TopicFilter::parse(&key.filter) {
             self.by_filter.remove(&filter, &entry.saved.record.id);
         }
@@ -483,6 +487,24 @@ fn unrestricted(floor: Position) -> Origin {
 
 /// The longest time between two looks for cursors that nobody uses.
 const EXPIRE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Writes the beginning or the end of a cursor to the log.
+fn tell(what: &'static str, key: &CursorKey, id: CursorId, reason: Option<&'static str>) {
+    let (client, user, group) = match &key.owner {
+        CursorOwner::Client(client) => (Some(client), None, None),
+        CursorOwner::User { client, user } => (Some(client), Some(user), None),
+        CursorOwner::Group(group) | CursorOwner::Share(group) => (None, None, Some(group)),
+    };
+    tracing::debug!(
+        cursor = id.0,
+        client,
+        user,
+        group,
+        filter = key.filter,
+        reason,
+        "{what}"
+    );
+}
 
 fn below(count: u64, limit: Option<u64>) -> bool {
     limit.is_none_or(|limit| count < limit)

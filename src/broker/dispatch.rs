@@ -187,7 +187,7 @@ impl LogObserver for Observer {
         };
         self.metrics.store_errors.of(reason).increment(1);
         if *error != LogError::Full {
-            tracing::error!(%error, "the event store refused a write");
+            tracing::error!(fault = %error, "the event store refused a write");
         }
     }
 
@@ -216,6 +216,13 @@ impl LogObserver for Observer {
         if let Some(broker) = self.broker.get().and_then(Weak::upgrade) {
             let lost = broker.cursors.count_lost(topic, positions);
             self.metrics.retention_lost_events.increment(lost);
+            if lost > 0 && broker.floods.lost().admits(broker.clock.now()) {
+                tracing::warn!(
+                    topic,
+                    events = lost,
+                    "retention removed events before a cursor had passed them"
+                );
+            }
         }
     }
 

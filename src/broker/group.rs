@@ -205,25 +205,25 @@ impl Group {
             state.subscribed.push(outbox.subscriber);
         }
         if outbox.is_connected() {
-            state.connect(outbox);
+            state.connect(outbox, &self.key);
         }
     }
 
     /// A subscribed session has a connection again.
     pub fn connect(&self, outbox: &Arc<Outbox>) {
-        self.lock().connect(outbox);
+        self.lock().connect(outbox, &self.key);
     }
 
     /// A member's connection is lost: what it did not acknowledge goes to others. Returns whom to wake.
     pub fn connection_lost(&self, subscriber: SubscriberId) -> Option<Arc<Outbox>> {
-        self.lock().disconnect(subscriber)
+        self.lock().disconnect(subscriber, &self.key)
     }
 
     /// A session unsubscribed or ended. Returns whom to wake and how many subscribed sessions are left.
     pub fn unsubscribe(&self, subscriber: SubscriberId) -> (Option<Arc<Outbox>>, usize) {
         let mut state = self.lock();
         state.subscribed.retain(|other| *other != subscriber);
-        let wake = state.disconnect(subscriber);
+        let wake = state.disconnect(subscriber, &self.key);
         (wake, state.subscribed.len())
     }
 
@@ -327,10 +327,19 @@ impl Group {
     }
 }
 
+fn tell_member(what: &'static str, key: &CursorKey, member: &Outbox) {
+    let (CursorOwner::Group(group) | CursorOwner::Share(group)) = &key.owner else {
+        return;
+    };
+    let (client, filter) = (member.client_id.as_str(), &*key.filter);
+    tracing::debug!(client, group, filter, "{what}");
+}
+
 impl State {
-    fn connect(&mut self, outbox: &Arc<Outbox>) {
+    fn connect(&mut self, outbox: &Arc<Outbox>, key: &CursorKey) {
         let id = MemberId(outbox.subscriber.0);
         if self.members.iter().all(|slot| slot.id != id) {
+            tell_member("group member joined", key, outbox);
             self.logic.join(id);
             self.members.push(Slot {
                 id,
@@ -340,10 +349,11 @@ impl State {
         }
     }
 
-    fn disconnect(&mut self, subscriber: SubscriberId) -> Option<Arc<Outbox>> {
+    fn disconnect(&mut self, subscriber: SubscriberId, key: &CursorKey) -> Option<Arc<Outbox>> {
         let id = MemberId(subscriber.0);
         let index = self.members.iter().position(|slot| slot.id == id)?;
         let slot = self.members.remove(index);
+        tell_member("group member left", key, &slot.outbox);
         self.take_back(id, slot.assigned);
         self.logic.leave(id);
         if self.members.is_empty() {

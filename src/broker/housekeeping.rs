@@ -23,6 +23,7 @@ impl Broker {
         self.limit_pending(now, &mut turn);
         self.flush(&mut turn);
         self.update_gauges();
+        self.floods.tell(now);
     }
 
     fn come_due(&self, due: Due, now: Timestamp, turn: &mut Turn) {
@@ -35,7 +36,8 @@ impl Broker {
                 outbox
             }
             Due::Expired(client, will) => {
-                tracing::info!(client = %client.client_id(), "session expired");
+                let user = client.user();
+                tracing::info!(client = client.client_id(), user, "session expired");
                 self.metrics.sessions_expired.increment(1);
                 let outbox = client.outbox.clone();
                 self.end_session(*client, will, now, turn);
@@ -77,6 +79,7 @@ impl Broker {
     pub fn close(&self) {
         self.flush_cursors(self.clock.now());
         self.log().close();
+        self.floods.tell(Timestamp(u64::MAX));
     }
 
     pub(super) fn count_sessions(&self) {

@@ -13,7 +13,7 @@ use super::connect::Refused;
 use crate::auth::{Answer, Backends, Busy, Hook, Identity, Pool, PoolLimits, Question, Source, Users};
 use crate::codec::Connect;
 use crate::config::{self, TokenUserName};
-use crate::metrics::{Backend, Metrics, RefusalReason};
+use crate::metrics::{Backend, Label, Metrics, RefusalReason};
 use crate::types::{ReasonCode, Timestamp};
 
 /// What one backend says of a client.
@@ -92,8 +92,17 @@ impl Broker {
             Err(why) => why,
         };
         self.metrics.authentications_refused.of(backend).increment(1);
-        let client = connect.client_id.escape_debug();
-        tracing::info!(%client, peer = %arrival.peer, listener = arrival.gate.listener, ?backend, why, "authentication refused");
+        if self.floods.authentication(backend).admits(self.clock.now()) {
+            tracing::info!(
+                client = connect.client_id,
+                address = %arrival.peer,
+                user = connect.username,
+                listener = arrival.gate.listener,
+                backend = backend.text(),
+                reason = why,
+                "authentication refused"
+            );
+        }
         // The client learns nothing about who is there.
         Err(denied(
             ReasonCode::BadUserNameOrPassword,
@@ -154,10 +163,15 @@ impl Broker {
             Ok(Answer::Deny) => Err("the service denies it".to_owned()),
             Err(why) => {
                 self.metrics.authentication_failures.increment(1);
-                tracing::warn!(
-                    why,
-                    "the HTTP service for authentication did not say who a client is; it is refused"
-                );
+                if self.floods.service().admits(now) {
+                    tracing::warn!(
+                            client = connect.client_id,
+                            address = %arrival.peer,
+                            user = connect.username,
+                            reason = why,
+                            "the HTTP service for authentication did not say who a client is; it is refused"
+                    );
+                }
                 let what = "the service that knows the users cannot be asked now";
                 return Err(denied(ReasonCode::ServerUnavailable, what));
             }

@@ -15,6 +15,7 @@ mod disconnect;
 mod dispatch;
 mod drops;
 mod durable;
+mod floods;
 mod grant;
 mod group;
 mod groups;
@@ -74,6 +75,7 @@ use cursors::{CursorLimits, CursorTable};
 pub use disconnect::Cause;
 use dispatch::{Dispatcher, Observer};
 use drops::Drops;
+pub use floods::{Flood, Floods};
 use groups::Groups;
 pub use handle::Next;
 use holds::DurableHolds;
@@ -151,6 +153,7 @@ pub struct Broker {
     reader: LogReader,
     connections: AtomicU64,
     addresses: Arc<Addresses>,
+    floods: Floods,
     stopping: AtomicBool,
 }
 
@@ -231,6 +234,7 @@ impl Broker {
             reader: log.reader(),
             log,
             connections: AtomicU64::new(0),
+            floods: Floods::default(),
             addresses: Arc::new(Addresses::new(AddressLimits::new(&config.limits))),
             stopping: AtomicBool::new(false),
             config: ArcSwap::from_pointee(config),
@@ -255,6 +259,11 @@ impl Broker {
     /// Who is connected from where.
     pub fn addresses(&self) -> &Arc<Addresses> {
         &self.addresses
+    }
+
+    /// What keeps lines from flooding the log.
+    pub fn floods(&self) -> &Floods {
+        &self.floods
     }
 
     /// The clock.

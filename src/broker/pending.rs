@@ -169,7 +169,10 @@ impl Broker {
         if outbox.set_over_limit(over) != over {
             self.router.touch();
             if over {
-                tracing::warn!(client = %outbox.client_id, "more waits for the session than may: publishers are refused");
+                tracing::warn!(
+                    client = outbox.client_id.as_str(),
+                    "more waits for the session than may: publishers are refused"
+                );
             }
         }
     }

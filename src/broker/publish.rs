@@ -78,6 +78,7 @@ impl Broker {
             }
         };
         self.metrics.wills_published.increment(1);
+        tracing::debug!(client = owner.client_id.as_str(), topic, "will published");
         let message = will.message(topic, now);
         let asked = codec::user_properties(message.properties()).any(|property| property == ("store", "true"));
         let rule = self.rules.load().decide(topic, asked | asked_by_topic);

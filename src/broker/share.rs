@@ -142,7 +142,7 @@ impl Broker {
                 client.turn.submit_unawaited(before.into_iter().chain(awaited));
             }
             Err(refusal) => {
-                tracing::error!(group = %name, why = refusal.why, "a member of a shared subscription gets no more messages");
+                tracing::error!(group = %name, reason = refusal.why, "a member of a shared subscription gets no more messages");
             }
         }
     }

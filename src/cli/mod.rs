@@ -1,9 +1,12 @@
-//! The command line: flags into a configuration, a configuration into a summary, and what is done without a broker.
+//! The command line: flags into a configuration, a configuration into a summary, and the other commands of the program.
 
 mod acl;
 mod backup;
+mod generate;
+mod health;
 mod inspect;
 mod log;
+mod mqtt;
 mod ops;
 mod passwd;
 mod selector;
@@ -12,7 +15,7 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use metrics::Gauge;
 
 use crate::acl::AclError;
@@ -26,8 +29,11 @@ use crate::server::load_acl;
 
 pub use acl::{AclCommand, AclCommandError, acl};
 pub use backup::{BackupArgs, BackupError, backup};
+pub use generate::{CompletionsArgs, ManArgs, ManError};
+pub use health::{HealthArgs, HealthError, health};
 pub use inspect::{InspectArgs, inspect};
 pub use log::start_log;
+pub use mqtt::{BrokerUrl, ConnectionArgs, PubArgs, StartText, SubArgs, publish, subscribe};
 pub use ops::{OpsCommand, OpsError, ops};
 pub use passwd::{PasswdArgs, PasswdError, passwd};
 pub use selector::{SelectorArgs, SelectorError, try_selector};
@@ -49,8 +55,18 @@ pub enum Invocation {
     Selector(SelectorArgs),
     /// Ask access rules.
     Acl(AclCommand),
+    /// Publish.
+    Pub(Box<PubArgs>),
+    /// Subscribe.
+    Sub(Box<SubArgs>),
+    /// Print the completions of a shell.
+    Completions(CompletionsArgs),
+    /// Print or write manual pages.
+    Man(ManArgs),
     /// Ask a running broker.
     Ops(OpsCommand),
+    /// Ask a running broker whether it can do its work.
+    Health(HealthArgs),
 }
 
 /// Where the configuration comes from, and the options that the command line sets.
@@ -85,6 +101,19 @@ pub struct Args {
 /// The arguments of this process; faults end it with exit code 2, help and version with 0.
 pub fn parse_args() -> Invocation {
     Cli::parse().into()
+}
+
+/// What a shell needs to complete the commands and options.
+pub fn completions(args: &CompletionsArgs) -> String {
+    generate::completions(args, Cli::command())
+}
+
+/// The manual page; empty where all pages were written into a folder.
+///
+/// # Errors
+/// If they cannot be written.
+pub fn man(args: &ManArgs) -> Result<String, ManError> {
+    generate::man(args, Cli::command())
 }
 
 /// The configuration by the defaults, the file, the variables and the flags; a later one wins.
@@ -199,8 +228,31 @@ enum Command {
     /// Say who may do what, by a file of access rules (auth.acl_file)
     #[command(subcommand)]
     Acl(AclCommand),
+    /// Publish messages, and say what the broker answered
+    ///
+    /// Waits until every message of QoS 1 and 2 is acknowledged. What the broker refuses is told with its reason, and the exit
+    /// code is 1 then. Messages are sent without waiting for each other's acknowledgements; if the connection breaks, what was
+    /// not answered may have been taken all the same.
+    Pub(Box<PubArgs>),
+    /// Subscribe and print messages, live or from any point of the past
+    ///
+    /// A line shows the time (UTC; of storing where there is a replay), the topic, the sequence in its channel, and the payload.
+    /// A message is acknowledged when it is printed: what was not printed comes again, to this client or another one of its
+    /// group. With --from and --client-id the place is remembered: the next time it goes on there.
+    Sub(Box<SubArgs>),
+    /// Print what a shell needs to complete commands and options
+    ///
+    /// For bash: rewindmq completions bash > /etc/bash_completion.d/rewindmq
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write the pages of all commands into a folder
+    Man(ManArgs),
     #[command(flatten)]
     Ops(OpsCommand),
+    /// Ask a running broker whether it can do its work: exit code 0 if so, 1 otherwise, with the reason
+    ///
+    /// It is ready when the store takes writes, every listener accepts, every worker answers and it is not about to stop
+    /// (/readyz). For health checks of containers and of whoever starts the broker.
+    Health(HealthArgs),
 }
 
 impl From<Cli> for Invocation {
@@ -213,7 +265,12 @@ impl From<Cli> for Invocation {
             Some(Command::Passwd(args)) => Self::Passwd(args),
             Some(Command::Selector(args)) => Self::Selector(args),
             Some(Command::Acl(command)) => Self::Acl(command),
+            Some(Command::Pub(args)) => Self::Pub(args),
+            Some(Command::Sub(args)) => Self::Sub(args),
+            Some(Command::Completions(args)) => Self::Completions(args),
+            Some(Command::Man(args)) => Self::Man(args),
             Some(Command::Ops(command)) => Self::Ops(command),
+            Some(Command::Health(args)) => Self::Health(args),
         }
     }
 }
@@ -308,7 +365,7 @@ const CONFIG_VARIABLE: &str = "REWINDMQ_CONFIG";
 const AFTER_HELP: &str = "\
 Every option of the configuration file can be set by a variable REWINDMQ__SECTION__KEY, such as REWINDMQ__STORE__PATH.
 Flags win over variables, variables over the file, the file over the defaults.
-Exit codes: 0 stopped in order; 1 the configuration is faulty or the broker cannot go on; 2 the command line is faulty.";
+Exit codes: 0 stopped in order, or done; 1 the configuration is faulty, or it cannot go on, or a broker refuses; 2 the command line is faulty; of sub also: 3 fewer messages came than --count.";
 
 #[cfg(test)]
 mod tests;

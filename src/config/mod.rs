@@ -44,7 +44,7 @@ pub use shared::{Shared, SharedRule, SharedStrategy};
 pub use store::{Durability, Retention, Store, StoreRule};
 pub use sys::Sys;
 pub use tls::{ClientCertificate, Identified, Tls, TlsVersion};
-pub use units::{check_duration, show_duration, show_size};
+pub use units::{check_duration, parse_duration, show_duration, show_size};
 
 use reader::{Reader, Section, Sources};
 

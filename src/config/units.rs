@@ -34,8 +34,8 @@ pub(super) fn parse_size(text: &str) -> Option<u64> {
     number.checked_mul(factor)
 }
 
-/// Numbers with their units, joined: `1h30m`.
-pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+/// Numbers with their units, joined: `1h30m`; `None` if the text is something else.
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim_end();
     let mut total = Duration::ZERO;
     while !rest.is_empty() {

@@ -13,6 +13,11 @@ pub trait Label: Copy + 'static {
 
     /// The place of this value in `VALUES`.
     fn index(self) -> usize;
+
+    /// The text of this value.
+    fn text(self) -> &'static str {
+        Self::VALUES[self.index()].1
+    }
 }
 
 /// One counter, gauge or histogram for each value of a label.

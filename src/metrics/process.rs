@@ -3,6 +3,7 @@
 
 use std::fmt::{Display, Write};
 use std::fs;
+use std::sync::OnceLock;
 
 /// Adds the metrics of this process to a page.
 pub(super) fn write(page: &mut String) {
@@ -12,8 +13,8 @@ pub(super) fn write(page: &mut String) {
         put(page, "process_cpu_seconds_total", counter, CPU, stat.cpu_seconds());
         put(page, "process_virtual_memory_bytes", gauge, VIRTUAL, stat.virtual_bytes);
         put(page, "process_threads", gauge, THREADS, stat.threads);
-        if let Some(booted) = boot_time() {
-            let started = booted as f64 + stat.start_ticks as f64 / TICKS_PER_SECOND;
+        // Read once: the machine's start moves by a second when its clock is set.
+        if let Some(started) = *STARTED.get_or_init(|| stat.started()) {
             put(page, "process_start_time_seconds", gauge, START, started);
         }
     }
@@ -68,6 +69,11 @@ impl Stat {
         })
     }
 
+    /// When the process was started, Unix seconds.
+    fn started(&self) -> Option<f64> {
+        boot_time().map(|booted| booted as f64 + self.start_ticks as f64 / TICKS_PER_SECOND)
+    }
+
     fn cpu_seconds(&self) -> f64 {
         self.cpu_ticks as f64 / TICKS_PER_SECOND
     }
@@ -88,6 +94,8 @@ fn line_value(text: &str, word: &str) -> Option<u64> {
     let mut lines = text.lines().map(str::split_whitespace);
     lines.find_map(|mut line| (line.next()? == word).then(|| line.next()?.parse().ok())?)
 }
+
+static STARTED: OnceLock<Option<f64>> = OnceLock::new();
 
 /// The unit of times in `/proc`: Linux keeps it at this for programs, whatever the kernel counts in.
 const TICKS_PER_SECOND: f64 = 100.0;

@@ -7,7 +7,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
-use super::refusal::note;
+use super::refusal::{Who, note};
 use super::wire::Wire;
 use crate::broker::{Arrival, Authenticated, Broker, Client, Introduced, Introduction, Refused, check_certificate};
 use crate::codec::{self, Auth, ConnAck, Connect, DecodeLimits, Packet};
@@ -30,8 +30,8 @@ pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
     let limits = DecodeLimits {
         max_packet_size: wire.max_packet_size,
     };
-    let mut largest = usize::MAX;
-    let introduced = introduce(wire, broker, &arrival, &limits, &mut largest);
+    let mut known = Known::default();
+    let introduced = introduce(wire, broker, &arrival, &limits, &mut known);
     let refusal = match timeout_at(deadline, introduced).await {
         Ok(Ok((connect, authenticated))) => {
             let version = connect.version;
@@ -52,8 +52,36 @@ pub(super) async fn admit<S: AsyncRead + AsyncWrite + Unpin>(
             "no CONNECT, or no end of its authentication, in time",
         ),
     };
-    refuse(wire, broker, &arrival, refusal, largest).await;
+    refuse(wire, broker, &arrival, refusal, &known).await;
     None
+}
+
+/// What its CONNECT says of a client that may be refused.
+struct Known {
+    /// The client's Maximum Packet Size.
+    largest: usize,
+    who: Who,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self {
+            largest: usize::MAX,
+            who: Who::default(),
+        }
+    }
+}
+
+impl Known {
+    fn of(connect: &Connect) -> Self {
+        Self {
+            largest: connect.maximum_packet_size.map_or(usize::MAX, |size| size as usize),
+            who: Who {
+                client: Some(connect.client_id.clone()),
+                user: connect.username.clone(),
+            },
+        }
+    }
 }
 
 /// Why a connection is closed before its client is let in.
@@ -92,16 +120,16 @@ impl Refusal {
     }
 }
 
-/// Reads CONNECT, and goes through the exchange that it asks for. `largest` becomes the client's Maximum Packet Size.
+/// Reads CONNECT, and goes through the exchange that it asks for.
 async fn introduce<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     broker: &Broker,
     arrival: &Arrival,
     limits: &DecodeLimits,
-    largest: &mut usize,
+    known: &mut Known,
 ) -> Result<(Connect, Option<Authenticated>), Refusal> {
     let connect = read_connect(wire, limits).await?;
-    *largest = connect.maximum_packet_size.map_or(usize::MAX, |size| size as usize);
+    *known = Known::of(&connect);
     let version = connect.version;
     if !arrival.gate.versions.speaks(version) {
         return Err(Refusal::version(version));
@@ -113,7 +141,7 @@ async fn introduce<S: AsyncRead + AsyncWrite + Unpin>(
         return Ok((connect, authenticated));
     };
     loop {
-        send_auth(wire, *answer, version, *largest).await?;
+        send_auth(wire, *answer, version, known.largest).await?;
         match next_step(wire, broker, &mut introduction, version, limits).await? {
             Introduced::Continue(next) => answer = next,
             Introduced::Done(authenticated) => {
@@ -199,18 +227,19 @@ async fn read_connect<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Answers, where the protocol has an answer that the client takes (`largest` is its Maximum Packet Size), and closes.
+/// Answers, where the protocol has an answer that the client takes, and closes.
 async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     broker: &Broker,
     arrival: &Arrival,
     refusal: Refusal,
-    largest: usize,
+    known: &Known,
 ) {
     note(
         broker,
         &arrival.gate.listener,
         arrival.peer,
+        &known.who,
         refusal.reason,
         &refusal.what,
     );
@@ -222,7 +251,7 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
     for connack in [connack, bare] {
         let mut out = BytesMut::new();
         let encoded = codec::encode(&Packet::ConnAck(connack), version, &mut out);
-        if encoded.is_ok() && out.len() <= largest {
+        if encoded.is_ok() && out.len() <= known.largest {
             return wire.write_last(&out).await;
         }
     }

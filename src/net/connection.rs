@@ -16,7 +16,7 @@ use super::keep_alive::KeepAlive;
 use super::throttle::Throttle;
 use super::validity::Validity;
 use super::wire::Wire;
-use crate::broker::{Arrival, Broker, Cause, Client, Counted, Next, Peer, Pumped};
+use crate::broker::{Arrival, Broker, Cause, Client, Counted, Next, Pumped};
 use crate::codec::{self, DecodeLimits, Disconnect, Packet, spare};
 use crate::metrics::Limit;
 use crate::session::Fault;
@@ -105,6 +105,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Future for Serving<S> {
     }
 }
 
+/// A line of the log about the connection of a client.
+macro_rules! life_event {
+    ($client:expr, $($more:tt)+) => {
+        tracing::info!(
+            client = $client.client_id(),
+            address = $client.peer().map(tracing::field::display),
+            user = $client.user(),
+            listener = $client.listener(),
+            $($more)+
+        )
+    };
+}
+
 /// A client in the hands of its connection. Goes back to the broker whatever happens to the connection's task, so that
 /// its identifier is never left locked.
 struct Held {
@@ -190,9 +203,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
         let client = &admitted.client;
         let validity = Validity::new(client.valid_until(), broker.clock());
         let throttle = Throttle::new(&broker.config().limits, Instant::now());
-        tracing::info!(client = %client.client_id(), peer = %shown(client.peer()), version = ?client.version(), "connected");
+        life_event!(client, version = ?client.version(), "connected");
         if broker.tracer().is_on() {
-            let details = json!({ "peer": shown(client.peer()) });
+            let details = json!({ "address": client.peer().map(|peer| peer.to_string()) });
             broker.tracer().tell(client.client_id(), "connected", &[], details);
         }
         Self {
@@ -289,14 +302,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
     /// Tells a client of MQTT 5 why its connection ends, after what was written for it already.
     async fn end(mut self, end: End) {
         let Some(client) = &mut self.held.client else { return };
-        let (name, peer) = (client.client_id(), shown(client.peer()));
         if self.held.broker.tracer().is_on() {
             let details = json!({ "reason": end.to_string() });
-            self.held.broker.tracer().tell(name, "disconnected", &[], details);
+            self.held.broker.tracer().tell(client.client_id(), "disconnected", &[], details);
         }
         let fault = match end {
             End::Client(said) => {
-                tracing::info!(client = %name, %peer, "disconnected");
+                life_event!(client, "disconnected");
                 self.held.said = Some(said);
                 let Self { mut wire, held, .. } = self;
                 // The client's identifier does not wait for the end of its transport.
@@ -304,12 +316,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
                 return wire.write_last(&[]).await;
             }
             End::Lost => {
-                tracing::info!(client = %name, %peer, "connection lost");
+                life_event!(client, "connection lost");
                 return;
             }
             End::Fault(fault) => fault,
         };
-        tracing::info!(client = %name, %peer, reason = %fault, "connection ended");
+        life_event!(client, reason = fault.to_string(), "connection ended");
         if client.version() == Version::V5 {
             let mut disconnect = Disconnect::new(fault.reason);
             disconnect.reason_string = Some(fault.what.to_string());
@@ -506,10 +518,6 @@ fn poll_event<S: AsyncRead + AsyncWrite + Unpin>(
 
 fn wait_for_room(broker: Arc<Broker>) -> Boxed<()> {
     Box::pin(async move { broker.log().room().await })
-}
-
-fn shown(peer: Option<Peer>) -> String {
-    peer.map(|peer| peer.to_string()).unwrap_or_default()
 }
 
 /// Section 3.14.2.1 has 0xA0 for a connection that has lasted as long as it was authorised to, which is what the end of a

@@ -13,7 +13,7 @@ use super::connection::serve_opened;
 use super::counted::count;
 use super::door::{Door, Seated};
 use super::opening::{Accepted, Raw, open_layered, open_plain};
-use super::refusal::note;
+use super::refusal::{Who, note};
 use super::tls::Certificates;
 use super::unix::{self, SocketFile};
 use crate::broker::{Broker, Counted, Peer};
@@ -110,32 +110,32 @@ impl Listener {
     /// Says in the log where it listens and for whom.
     pub fn announce(&self) {
         let (protocol, anonymous) = (self.protocol, self.lets_in_anonymous);
+        let listener = &*self.door.gate.listener;
         // The address stands first: programs read it from here.
-        if self.door.gate.listener == self.address {
-            tracing::info!(address = %self.address, protocol, anonymous, "listening");
-        } else {
-            let name = &*self.door.gate.listener;
-            tracing::info!(address = %self.address, protocol, anonymous, name, "listening");
-        }
+        tracing::info!(address = %self.address, protocol, anonymous, listener, "listening");
     }
 
     /// Accepts connections until the task is dropped; each runs on the next worker.
     pub async fn accept(self, broker: Arc<Broker>, workers: Vec<Handle>) {
+        let _open = Open(self.door.gate.listener.clone());
         for worker in workers.iter().cycle() {
-            match self.next_connection().await {
+            match self.next_connection(&broker).await {
                 Connection::Tcp(stream, peer) => self.hand_over(stream, Peer::Ip(peer), &broker, worker),
                 Connection::Unix(stream) => self.hand_over(stream, Peer::Unix, &broker, worker),
             }
         }
     }
 
-    async fn next_connection(&self) -> Connection {
+    async fn next_connection(&self, broker: &Broker) -> Connection {
         loop {
             match self.socket.accept().await {
                 Ok(connection) => return connection,
                 Err(fault) => {
                     // Out of file descriptors, most likely: others will close theirs.
-                    tracing::warn!(address = self.address, %fault, "a connection could not be accepted");
+                    if broker.floods().accept().admits(broker.clock().now()) {
+                        let listener = &*self.door.gate.listener;
+                        tracing::warn!(listener, %fault, "a connection could not be accepted");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -146,7 +146,14 @@ impl Listener {
         let Some(seat) = self.door.seat() else {
             broker.metrics().limited.of(Limit::ListenerConnections).increment(1);
             let what = "the listener has as many connections as it may (max_connections)";
-            return note(broker, &self.door.gate.listener, peer, RefusalReason::Limit, &what);
+            return note(
+                broker,
+                &self.door.gate.listener,
+                peer,
+                &Who::default(),
+                RefusalReason::Limit,
+                &what,
+            );
         };
         // Behind a proxy it is the client's address that counts, which is not known yet.
         let is_proxy = self.door.proxy_protocol && self.door.trusts(peer);
@@ -172,6 +179,15 @@ impl Listener {
             let serving = serve_opened(open_layered(accepted), deadline, broker.clone());
             worker.spawn(Seated { serving, _seat: seat });
         }
+    }
+}
+
+/// A listener that accepts; says so when it does not any more, however that comes.
+struct Open(String);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        tracing::info!(listener = self.0, "listener closed");
     }
 }
 

@@ -1,8 +1,9 @@
-//! Sockets: listeners, and the driver of one connection. Knows how bytes come and go, not what they mean.
+//! Sockets: listeners, the driver of one connection, and connections to a broker. Knows how bytes come and go, not what they mean.
 
 mod admission;
 mod connection;
 mod counted;
+pub mod dial;
 mod door;
 mod keep_alive;
 mod listener;
@@ -18,4 +19,5 @@ mod wire;
 
 pub use connection::serve;
 pub use listener::{ListenError, Listener};
+pub use opening::Stream;
 pub use tls::{Certificates, TlsFileError};

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::counted::count;
 use super::door::Door;
-use super::refusal::{Closed, note};
+use super::refusal::{Closed, Who, note};
 use super::{proxy, tls, websocket};
 use crate::auth::Identity;
 use crate::broker::{Arrival, Broker, Counted, Peer};
@@ -19,7 +19,7 @@ use crate::config::Transport;
 use crate::metrics::RefusalReason;
 
 /// A stream behind its handshakes. Plain TCP goes without the box.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
@@ -112,7 +112,14 @@ async fn in_time<T>(
         Ok(Err(closed)) | Err(closed) => closed,
     };
     if !closed.is_told {
-        note(broker, &door.gate.listener, peer, closed.reason, &closed.what);
+        note(
+            broker,
+            &door.gate.listener,
+            peer,
+            &Who::default(),
+            closed.reason,
+            &closed.what,
+        );
     }
     None
 }

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use crate::broker::{Broker, Peer};
-use crate::metrics::RefusalReason;
+use crate::metrics::{Label, RefusalReason};
 
 /// Why a connection is closed before its CONNECT.
 #[derive(Debug)]
@@ -32,8 +32,20 @@ impl Closed {
     }
 }
 
-/// Counts a refusal and writes it to the log.
-pub(super) fn note(broker: &Broker, listener: &str, peer: Peer, reason: RefusalReason, what: &dyn Display) {
+/// Who is refused, as far as that is known.
+#[derive(Debug, Default)]
+pub(super) struct Who {
+    pub client: Option<String>,
+    pub user: Option<String>,
+}
+
+/// Counts a refusal and writes it to the log, unless there are too many like it.
+pub(super) fn note(broker: &Broker, listener: &str, peer: Peer, who: &Who, reason: RefusalReason, what: &dyn Display) {
     broker.metrics().connections_refused.of(reason).increment(1);
-    tracing::info!(%peer, listener, reason = %what, "connection refused");
+    if broker.floods().refused(reason).admits(broker.clock().now()) {
+        let (client, user, kind) = (who.client.as_deref(), who.user.as_deref(), reason.text());
+        // As text, which is quoted: it may have something of the client's in it.
+        let reason = what.to_string();
+        tracing::info!(client, address = %peer, user, listener, kind, reason, "connection refused");
+    }
 }

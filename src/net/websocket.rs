@@ -8,6 +8,7 @@ use bytes::{Buf, Bytes};
 use futures_util::{Sink, Stream as _};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -26,23 +27,41 @@ pub(super) async fn accept<S: Stream>(
     largest_packet: usize,
     peer: Peer,
 ) -> Result<WebSocket<S>, Closed> {
-    let largest = largest_packet.max(SMALLEST_MESSAGE_LIMIT);
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(FRAME_BYTES)
-        .max_write_buffer_size(4 * FRAME_BYTES)
-        .max_message_size(Some(largest))
-        .max_frame_size(Some(largest));
+    let config = limited(largest_packet);
     #[expect(clippy::result_large_err, reason = "the crate's own type")]
     let answer = |request: &Request, response: Response| answer(request, response, path);
     let accepted = tokio_tungstenite::accept_hdr_async_with_config(stream, answer, Some(config)).await;
     let inner = accepted.map_err(|fault| Closed::new(RefusalReason::WebSocket, describe(fault)))?;
-    Ok(WebSocket {
-        inner,
-        input: Bytes::new(),
-        peer,
-        state: State::Open,
-    })
+    Ok(WebSocket::over(inner, peer))
+}
+
+/// Asks a broker for a WebSocket at `uri`; `largest_packet` bounds what is taken in at once, bytes.
+///
+/// # Errors
+/// Why there is none, for people.
+pub(super) async fn request<S: Stream>(
+    stream: S,
+    uri: &str,
+    largest_packet: usize,
+    peer: Peer,
+) -> Result<WebSocket<S>, String> {
+    let mut request = uri.into_client_request().map_err(|fault| fault.to_string())?;
+    // [MQTT-6.0.0-3]
+    let offered = HeaderValue::from_static(SUBPROTOCOL);
+    request.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, offered);
+    let opened = tokio_tungstenite::client_async_with_config(request, stream, Some(limited(largest_packet))).await;
+    let (inner, _) = opened.map_err(describe)?;
+    Ok(WebSocket::over(inner, peer))
+}
+
+fn limited(largest_packet: usize) -> WebSocketConfig {
+    let largest = largest_packet.max(SMALLEST_MESSAGE_LIMIT);
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(FRAME_BYTES)
+        .max_write_buffer_size(4 * FRAME_BYTES)
+        .max_message_size(Some(largest))
+        .max_frame_size(Some(largest))
 }
 
 /// What a refused request is answered with goes into the log too.
@@ -120,6 +139,15 @@ enum State {
 }
 
 impl<S: Stream> WebSocket<S> {
+    fn over(inner: WebSocketStream<S>, peer: Peer) -> Self {
+        Self {
+            inner,
+            input: Bytes::new(),
+            peer,
+            state: State::Open,
+        }
+    }
+
     /// The next bytes; none at the end.
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         loop {
@@ -137,7 +165,7 @@ impl<S: Stream> WebSocket<S> {
                 Some(Err(fault @ Error::Capacity(_))) => (CloseCode::Size, fault.to_string()),
                 Some(Err(fault)) => (CloseCode::Protocol, fault.to_string()),
             };
-            tracing::info!(peer = %self.peer, code = u16::from(code), reason = %what, "WebSocket closed");
+            tracing::info!(address = %self.peer, code = u16::from(code), reason = what, "WebSocket closed");
             self.begin_close(code, what);
             return Poll::Ready(Ok(Bytes::new()));
         }

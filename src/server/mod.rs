@@ -4,10 +4,13 @@ mod files;
 mod hygiene;
 mod lags;
 mod reload;
+mod supervisor;
+mod watchdog;
 mod workers;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +20,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::acl::AclError;
-use crate::admin::{self, ListenerState, LogControl, Site, TokenFileError, Tokens};
+use crate::admin::{self, ListenerState, LogControl, Site, TokenFileError, Tokens, Vitals};
 use crate::auth::BackendsError;
 use crate::broker::Broker;
 use crate::config::{self, Config, Durability};
@@ -29,6 +32,7 @@ use crate::types::Clock;
 use lags::Lags;
 use reload::Prepared;
 pub use reload::{Reloading, load_acl};
+use supervisor::Supervisor;
 use workers::Workers;
 
 /// Why the broker does not run.
@@ -50,7 +54,7 @@ pub enum ServerError {
         /// What is wrong with it.
         source: LogError,
     },
-    /// A file that [auth] names cannot be used.
+    /// A file that `[auth]` names cannot be used.
     #[error(transparent)]
     Auth(#[from] BackendsError),
     /// The file of the API's tokens cannot be used.
@@ -88,16 +92,27 @@ pub fn run(config: Config, log: Option<LogControl>, reloading: &Reloading) -> Re
         let mut terminate = signal(SignalKind::terminate()).map_err(io("cannot wait for SIGTERM"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(io("cannot wait for SIGINT"))?;
         let mut hang_up = signal(SignalKind::hangup()).map_err(io("cannot wait for SIGHUP"))?;
+        let supervisor = Supervisor::from_environment();
+        supervisor.starting(&config.store.path).await;
         let store = open_configured(&config)?;
         let server = Server::start_with(config, store, log).await?;
+        let serving = server.serving();
+        supervisor.ready(&serving).await;
+        let mut watchdog = pin!(watchdog::watch(&supervisor, server.vitals.clone()));
         let name = loop {
             tokio::select! {
                 _ = terminate.recv() => break "SIGTERM",
                 _ = interrupt.recv() => break "SIGINT",
-                _ = hang_up.recv() => reloading.reload(&server),
+                _ = hang_up.recv() => {
+                    supervisor.reloading().await;
+                    let is_new = reloading.reload(&server);
+                    supervisor.reloaded(is_new, &serving).await;
+                }
+                never = &mut watchdog => match never {},
             }
         };
         tracing::info!(signal = name, "stopping");
+        supervisor.stopping().await;
         server.stop().await;
         tracing::info!("stopped");
         Ok(())
@@ -111,6 +126,7 @@ pub struct Server {
     addresses: Vec<SocketAddr>,
     certificates: Vec<Arc<Certificates>>,
     http_address: Option<SocketAddr>,
+    vitals: Vitals,
     workers: Workers,
     tasks: Vec<JoinHandle<()>>,
     http: Option<Http>,
@@ -156,6 +172,7 @@ impl Server {
         prepared.install(&broker);
         let workers = Workers::start(worker_count).map_err(io("cannot start a worker"))?;
         let mut server = Self {
+            vitals: Vitals::new(broker.clone(), [], []),
             broker,
             addresses: listeners.iter().filter_map(Listener::ip).collect(),
             certificates,
@@ -167,10 +184,17 @@ impl Server {
         };
         server.spawn_sys(page.clone());
         let listening = server.spawn_listeners(listeners);
+        server.vitals = Vitals::new(server.broker.clone(), listening, server.workers.pulses());
         server.spawn_certificates();
-        if let Some((listener, address)) = http {
-            let site = Site::new(server.broker.clone(), page, address, tokens);
-            server.spawn_http(listener, site.with_listeners(listening).with_log(log));
+        match http {
+            Some((listener, address)) => {
+                let site = Site::new(server.broker.clone(), page, address, tokens);
+                server.spawn_http(listener, site.with_vitals(server.vitals.clone()).with_log(log));
+            }
+            // Samples would pile up where nobody reads them.
+            None => server
+                .tasks
+                .push(tokio::spawn(async move { match admin::upkeep(page).await {} })),
         }
         server.spawn_housekeeping();
         server.lags = Some(Lags::watch(server.broker.clone()).map_err(io("cannot start a thread"))?);
@@ -185,6 +209,14 @@ impl Server {
     /// The address of the HTTP listener, if there is one.
     pub fn http_address(&self) -> Option<SocketAddr> {
         self.http_address
+    }
+
+    /// Where it listens, in one line for people.
+    fn serving(&self) -> String {
+        let mqtt = self.vitals.listeners().iter();
+        let mqtt = mqtt.map(|listener| format!("{} {}", listener.protocol, listener.address));
+        let http = self.http_address.map(|address| format!("http {address}"));
+        mqtt.chain(http).collect::<Vec<_>>().join(", ")
     }
 
     /// Whether the certificates of all listeners can be read again.

@@ -75,15 +75,18 @@ impl Reloading {
         Ok(prepared)
     }
 
-    /// Reads the configuration again and says what came of it. A fault leaves everything as it is.
-    pub(super) fn reload(&self, server: &Server) {
+    /// Reads the configuration again and says what came of it. A fault leaves everything as it is; then it
+    /// returns false.
+    pub(super) fn reload(&self, server: &Server) -> bool {
         let broker = server.broker();
         let prepared = match self.prepare(server) {
             Ok(prepared) => prepared,
             Err(fault) => {
                 broker.metrics().reloads_failed.increment(1);
-                tracing::error!("the configuration was read again and is faulty; what was in force stays:\n{fault}");
-                return;
+                for fault in fault.lines() {
+                    tracing::error!(%fault, "the configuration was read again and is faulty; what was in force stays");
+                }
+                return false;
             }
         };
         let changed = changes(&broker.config(), prepared.config());
@@ -107,6 +110,7 @@ impl Reloading {
                 "changed options that take effect only when the broker is started again"
             );
         }
+        true
     }
 }
 

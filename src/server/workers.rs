@@ -7,6 +7,8 @@ use std::thread::{self, JoinHandle};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
+use crate::admin::Pulse;
+
 /// The running workers.
 #[derive(Debug, Default)]
 pub(super) struct Workers {
@@ -34,6 +36,11 @@ impl Workers {
     /// What tasks are spawned with, one handle per worker.
     pub fn handles(&self) -> Vec<Handle> {
         self.workers.iter().map(|worker| worker.handle.clone()).collect()
+    }
+
+    /// What answers as long as the workers do their work.
+    pub fn pulses(&self) -> Vec<Pulse> {
+        self.workers.iter().map(|worker| Pulse::of(&worker.handle)).collect()
     }
 
     /// Ends every worker; tasks that still run are dropped.

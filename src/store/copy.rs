@@ -54,7 +54,7 @@ impl Drop for Partial {
         match fs::remove_file(&self.0) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => tracing::warn!(path = %self.0.display(), %error, "a half copy could not be removed"),
+            Err(error) => tracing::warn!(path = %self.0.display(), fault = %error, "a half copy could not be removed"),
         }
     }
 }

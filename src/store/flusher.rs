@@ -86,7 +86,7 @@ impl Shared {
             if self.dirty.swap(false, Ordering::AcqRel)
                 && let Err(failure) = force()
             {
-                tracing::error!(failure, "the store could not be forced to disk");
+                tracing::error!(fault = failure, "the store could not be forced to disk");
                 // Only this thread sets it, and it ends here.
                 let _ = self.failure.set(failure);
                 return;

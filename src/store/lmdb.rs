@@ -93,7 +93,9 @@ impl LmdbStore {
         match self.environment.env().clear_stale_readers() {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "readers that were killed are forgotten"),
-            Err(error) => tracing::warn!(%error, "readers that were killed may keep the store from using freed room"),
+            Err(error) => {
+                tracing::warn!(fault = %error, "readers that were killed may keep the store from using freed room")
+            }
         }
     }
 
@@ -113,7 +115,7 @@ impl Drop for LmdbStore {
         flusher.stop();
         let noted = flusher.check().and_then(|()| self.folder.note_unsynced_since(None));
         if let Err(error) = noted {
-            tracing::warn!(%error, "the store is checked at its next start if the system crashes before");
+            tracing::warn!(fault = %error, "the store is checked at its next start if the system crashes before");
         }
     }
 }

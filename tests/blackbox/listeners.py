@@ -35,7 +35,7 @@ def listening(brokers, *listeners: dict, **sections) -> Broker:
 
 def port(broker: Broker, name: str) -> int:
     """The port of the listener with this name."""
-    return broker.announced(rf'\blistening\b.*\baddress=\S*?:(\d+)\b.*\bname="{name}"')
+    return broker.announced(rf'\blistening\b.*\baddress=\S*?:(\d+)\b.*\blistener="{name}"')
 
 
 def tls(folder: Path, certificate: str = "server", **options) -> dict:

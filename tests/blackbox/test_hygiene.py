@@ -94,6 +94,8 @@ def test_the_service_has_no_rights_that_it_does_not_need():
         "MemoryDenyWriteExecute": "yes",
         "StateDirectoryMode": "0700",
         "Restart": "on-failure",
+        "Type": "notify",
+        "NotifyAccess": "main",
         "ExecReload": "/bin/kill -HUP $MAINPID",
     }.items():
         assert has[name] == [value], name

@@ -127,7 +127,7 @@ def test_a_trusted_proxy_names_the_client(proxied, name, kind):
     connection.sendall(header + wire.connect(5, name, True, 0, []))
     client = Client(None, over=connection)
     assert client.expect(wire.CONNACK).reason == 0
-    proxied.wait_log(rf"connected.*client={name} .*peer={peer}")
+    proxied.wait_log(rf'connected.*client="{name}" address={peer}')
     client.sync()
 
 

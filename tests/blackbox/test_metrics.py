@@ -138,8 +138,8 @@ def test_sessions_by_state(one, connect):
 
 def test_store_size_limit_and_queue(brokers, connect):
     one = brokers(store=["s/#"], config={"store": {"max_bytes": "64MiB"}})
-    before = one.metrics()
-    assert before.total("rewindmq_store_limit_bytes") == 64 << 20
+    # The log's writer says it, a moment after the start.
+    before = one.wait_metrics(lambda now: now.total("rewindmq_store_limit_bytes") == 64 << 20)
     assert before.total("rewindmq_store_queue_limit_bytes") > 0
     assert (before.total("rewindmq_store_writable"), before.total("rewindmq_store_full")) == (1, 0)
     connect(one).publish("s/a", b"x" * 100_000)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 from pathlib import Path
 
 CALLS = "write,fsync,fdatasync,msync,sync_file_range,openat,pwrite64"
@@ -26,6 +28,12 @@ class Trace:
     def syncs(self) -> int:
         """How often the store's file was forced to disk."""
         return sum(re.search(r"\bfdatasync\(", line) is not None for line in self.lines())
+
+    @staticmethod
+    def end(pid: int) -> None:
+        """Nothing of a process is traced, delayed or made to fail any more."""
+        tracer = re.search(r"^TracerPid:\s*(\d+)$", Path(f"/proc/{pid}/status").read_text(), re.M)
+        os.kill(int(tracer[1]), signal.SIGKILL)
 
     def synced_writes(self) -> int:
         """How often something was written through a descriptor that writes through to the disk."""

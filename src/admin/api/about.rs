@@ -59,7 +59,7 @@ pub(super) async fn broker(State(site): State<Site>, query: Query) -> Answer {
 
 pub(super) async fn listeners(State(site): State<Site>, query: Query) -> Answer {
     query.only(&[])?;
-    let mqtt = site.listeners.iter().map(|listener| ListenerView {
+    let mqtt = site.vitals.listeners().iter().map(|listener| ListenerView {
         address: listener.address.to_string(),
         protocol: listener.protocol,
         accepting: !listener.task.is_finished(),

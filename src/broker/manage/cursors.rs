@@ -78,7 +78,11 @@ impl Broker {
                 "cursor {id} is in use; end the subscription first (kick the client, delete its session), or reset the cursor"
             ))
         })?;
-        tracing::info!(id, filter = found.key.filter, "an administrator deletes a cursor");
+        tracing::info!(
+            cursor = id,
+            filter = found.key.filter,
+            "an administrator deletes a cursor"
+        );
         self.carry_out(vec![command]).await
     }
 
@@ -101,7 +105,7 @@ impl Broker {
             created: rfc3339(record.created),
             used: rfc3339(record.used),
             lag: self.lag(found, effort).unwrap_or_else(|fault| {
-                tracing::warn!(id = record.id.0, fault = %unreadable(fault), "a lag is not known");
+                tracing::warn!(cursor = record.id.0, fault = %unreadable(fault), "a lag is not known");
                 None
             }),
         }

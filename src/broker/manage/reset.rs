@@ -45,7 +45,7 @@ impl Broker {
                 self.reset_here(&key, &filter, start)?
             }
         };
-        tracing::info!(id, filter = key.filter, %start, "an administrator resets a cursor");
+        tracing::info!(cursor = id, filter = key.filter, %start, "an administrator resets a cursor");
         self.carry_out(commands).await?;
         let listed = self.cursors.find(&key).ok_or_else(changed)?;
         Ok(self.cursor_view(&listed, THOROUGH))

@@ -42,7 +42,7 @@ impl Broker {
         let client_id = ClientId::from(client_id);
         for _ in 0..LOOKS {
             if let Some(absent) = self.sessions.take_absent(&client_id) {
-                tracing::info!(client = %client_id, "an administrator ends the session");
+                tracing::info!(client = client_id.as_str(), "an administrator ends the session");
                 let outbox = absent.client.outbox.clone();
                 let mut turn = Turn::default();
                 let now = self.clock().now();

@@ -36,11 +36,7 @@ pub(super) struct Loaded {
 pub(super) fn certificate(chain: &Path, key: &Path, provider: &CryptoProvider) -> Result<Loaded, TlsFileError> {
     let certificates = certificates(chain)?;
     let (names, expires_secs) = describe(chain, &certificates)?;
-    let bytes = read(key)?;
-    let secret = PrivateKeyDer::from_pem_slice(&bytes).map_err(|fault| match fault {
-        Error::NoItemsFound => refuse(key, NO_KEY),
-        other => refuse(key, format!("cannot be read as PEM: {other}")),
-    })?;
+    let secret = private_key(key)?;
     let certified = CertifiedKey::from_der(certificates, secret, provider).map_err(|fault| {
         let what = format!("does not go with the certificate in {}: {fault}", chain.display());
         refuse(key, what)
@@ -85,7 +81,17 @@ pub(super) fn verifier(tls: &Tls, provider: &Arc<CryptoProvider>) -> Result<Arc<
     })
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFileError> {
+/// Reads a private key.
+pub(in crate::net) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsFileError> {
+    let bytes = read(path)?;
+    PrivateKeyDer::from_pem_slice(&bytes).map_err(|fault| match fault {
+        Error::NoItemsFound => refuse(path, NO_KEY),
+        other => refuse(path, format!("cannot be read as PEM: {other}")),
+    })
+}
+
+/// Reads certificates, at least one.
+pub(in crate::net) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFileError> {
     let bytes = read(path)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     let found = found.map_err(|fault| refuse(path, format!("cannot be read as PEM: {fault}")))?;
@@ -140,7 +146,7 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsFileError> {
     fs::read(path).map_err(|fault| refuse(path, format!("cannot be read: {fault}")))
 }
 
-fn refuse(path: &Path, what: impl Into<String>) -> TlsFileError {
+pub(in crate::net) fn refuse(path: &Path, what: impl Into<String>) -> TlsFileError {
     TlsFileError {
         path: path.to_owned(),
         what: what.into(),

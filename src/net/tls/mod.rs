@@ -1,7 +1,7 @@
 //! TLS on a connection that was accepted: the handshake, and who the client's certificate says it is.
 
 mod certificates;
-mod files;
+pub(super) mod files;
 mod identity;
 mod names;
 
