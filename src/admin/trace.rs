@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::answer::Problem;
 use super::query::Query;
 use super::site::Site;
-use crate::broker::{TraceFilter, Tracing};
+use crate::broker::{MOST_TRACES, TraceFilter, Tracing};
 
 /// What is left of a trace.
 struct Rest {
@@ -45,7 +45,9 @@ pub(super) async fn trace(State(site): State<Site>, query: Query) -> Result<Resp
     };
     let (count, wait) = (number("count", u64::MAX)?, number("wait_ms", LONGEST)?);
     let tracing = site.broker.tracer().begin(filter);
-    let tracing = tracing.ok_or_else(|| Problem::too_many("as many traces as may be are under way"))?;
+    let tracing = tracing.ok_or_else(|| {
+        Problem::too_many(format!("{MOST_TRACES} traces are under way")).hint("end one, or wait until one is over")
+    })?;
     let rest = Rest {
         tracing,
         count,

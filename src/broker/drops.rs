@@ -53,11 +53,10 @@ impl Drops {
 
     /// Notes what is counted elsewhere.
     pub fn note(&self, client_id: &ClientId, reason: DropReason, topic: &str, messages: u64) {
-        if self.tracer.is_on() {
+        self.tracer.tell(client_id.as_str(), "dropped", &[topic], || {
             let reason = DropReason::VALUES[reason.index()].1;
-            let details = json!({"topic": beginning(topic), "reason": reason, "messages": messages});
-            self.tracer.tell(client_id.as_str(), "dropped", &[topic], details);
-        }
+            json!({"topic": beginning(topic), "reason": reason, "messages": messages})
+        });
         let at = self.clock.now();
         let mut bucket = self.bucket(client_id).lock().unwrap_or_else(PoisonError::into_inner);
         let known = bucket.iter().position(|drop| drop.client_id == *client_id);
@@ -99,7 +98,7 @@ fn place_for(bucket: &mut Vec<LastDrop>, client_id: &ClientId) -> usize {
     oldest
 }
 
-/// As much of a topic as is noted.
+/// As much of a topic, or of another text, as is noted.
 pub(super) fn beginning(topic: &str) -> &str {
     let mut end = topic.len().min(MOST_TOPIC_BYTES);
     while !topic.is_char_boundary(end) {

@@ -13,7 +13,7 @@ use crate::types::{ReasonCode, Timestamp};
 impl Broker {
     /// Does what is due by `now`: publishes wills, ends sessions, removes cursors that nobody uses.
     pub fn handle_timeout(&self, now: Timestamp) {
-        let mut turn = Turn::default();
+        let mut turn = Turn::new(self.tracer.is_on());
         while let Some(due) = self.sessions.next_due(now) {
             self.come_due(due, now, &mut turn);
         }

@@ -55,6 +55,7 @@ mod sys;
 mod tally;
 #[cfg(test)]
 mod testing;
+mod told;
 mod tracer;
 mod turn;
 mod unsubscribe;
@@ -91,7 +92,7 @@ pub use select::selector_says;
 use sessions::Sessions;
 use skipped::SkippedList;
 use sys::Sys;
-pub use tracer::{TraceFilter, Tracer, Tracing};
+pub use tracer::{MOST_TRACES, TraceFilter, Tracer, Tracing};
 
 use arc_swap::{ArcSwap, Guard};
 

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::client::Client;
-use super::drops::beginning;
 use super::outbox::Outbox;
 use super::route::{Kept, Route, Routed};
 use super::rules::Keep as Rule;
@@ -19,12 +16,12 @@ use crate::log::{ChannelKind, Command, Keep, Publish, Stored};
 use crate::metrics::{DropReason, Unauthorized};
 use crate::session::{Fault, Incoming, PublishOutcome, PublishToken};
 use crate::topic::check_topic_name;
-use crate::types::{Message, MessageParts, QoS, ReasonCode, Sequence, SessionId, Timestamp, Version};
+use crate::types::{Message, MessageParts, QoS, ReasonCode, SessionId, Timestamp, Version};
 
 /// A PUBLISH that is refused.
 pub(super) struct Refusal {
     pub reason: ReasonCode,
-    drop: DropReason,
+    pub drop: DropReason,
     pub why: &'static str,
 }
 
@@ -265,36 +262,6 @@ impl Broker {
             self.tell_published(message, place, outcome.sequence, route.targets());
         }
         outcome
-    }
-
-    fn tell_published(&self, message: &Message, place: Option<Stored>, sequence: Option<Sequence>, targets: usize) {
-        let client_id = message.publisher().map_or("", |publisher| publisher.as_str());
-        let topic = message.topic();
-        if let (Some(place), Some(sequence)) = (place, sequence) {
-            let details = json!({"topic": beginning(topic), "sequence": sequence.0, "position": place.position.0});
-            self.tracer.tell(client_id, "stored", &[topic], details);
-        }
-        let details = json!({"topic": beginning(topic), "targets": targets});
-        self.tracer.tell(client_id, "routed", &[topic], details);
-    }
-
-    fn tell_refused(&self, client: &Client, topic: &str, refusal: &Refusal) {
-        let rights = self.access.rights(&client.outbox);
-        let rule = rights
-            .as_ref()
-            .filter(|_| refusal.drop == DropReason::Unauthorized)
-            .and_then(|rights| {
-                let rule = rights.decide(Action::Publish, topic).rule?;
-                Some(format!(
-                    "{}:{}: {}",
-                    rights.acl().path().display(),
-                    rule.line,
-                    rule.text()
-                ))
-            });
-        let details =
-            json!({"topic": beginning(topic), "reason": refusal.reason.text(), "why": refusal.why, "rule": rule});
-        self.tracer.tell(client.client_id(), "refused", &[topic], details);
     }
 
     fn settle(&self, client: &mut Client, token: Option<PublishToken>, outcome: PublishOutcome) -> Result<(), Fault> {

@@ -1,16 +1,15 @@
-//! Tells traces what clients send and get, and what is decided about it. Where nobody traces it is one look at a number.
+//! Hands lines to those who trace. Where nobody traces it is one look at a number. Knows no packet.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::drops::beginning;
 use super::manage::rfc3339;
-use crate::codec::{self, DecodeLimits, Packet};
 use crate::topic::TopicFilter;
-use crate::types::{Clock, Version};
+use crate::types::Clock;
 
 /// All traces.
 #[derive(Debug)]
@@ -33,6 +32,8 @@ pub struct TraceFilter {
 struct Trace {
     filter: TraceFilter,
     lines: Sender<String>,
+    /// How many bytes wait.
+    bytes: AtomicUsize,
     lost: AtomicU64,
 }
 
@@ -70,6 +71,7 @@ impl Tracer {
         let trace = Arc::new(Trace {
             filter,
             lines: sender,
+            bytes: AtomicUsize::new(0),
             lost: AtomicU64::new(0),
         });
         traces.push(trace.clone());
@@ -81,49 +83,35 @@ impl Tracer {
         })
     }
 
-    /// Something of a client, which concerns topics or filters.
-    pub fn tell(&self, client_id: &str, event: &str, topics: &[&str], details: Value) {
-        let wanted: Vec<_> = self
-            .lock()
+    /// Whether anybody traces a client.
+    #[inline]
+    pub fn concerns(&self, client_id: &str) -> bool {
+        self.is_on() && self.lock().iter().any(|trace| trace.filter.has_client(client_id))
+    }
+
+    /// Something of a client, which concerns topics or filters. The details are asked for when somebody wants to know.
+    pub fn tell(&self, client_id: &str, event: &str, topics: &[&str], details: impl FnOnce() -> Value) {
+        if !self.is_on() {
+            return;
+        }
+        let traces = self.lock();
+        let mut wanted = traces
             .iter()
-            .filter(|trace| trace.wants(client_id, topics))
-            .cloned()
-            .collect();
-        if wanted.is_empty() {
+            .filter(|trace| trace.filter.wants(client_id, topics))
+            .peekable();
+        if wanted.peek().is_none() {
             return;
         }
         let mut line = Map::new();
         line.insert("at".into(), rfc3339(self.clock.now()).into());
-        line.insert("client_id".into(), client_id.into());
+        line.insert("client_id".into(), beginning(client_id).into());
         line.insert("event".into(), event.into());
-        if let Value::Object(details) = details {
-            line.extend(details);
+        if let Value::Object(details) = details() {
+            line.extend(details.into_iter().filter(|(_, detail)| !detail.is_null()));
         }
         let line = format!("{}\n", Value::Object(line));
         for trace in wanted {
-            trace.put(line.clone());
-        }
-    }
-
-    /// A packet that came from a client, or goes to it.
-    pub fn tell_packet(&self, client_id: &str, event: &str, packet: &Packet<'_>, bytes: usize) {
-        let (name, topics, mut details) = describe(packet);
-        if let Value::Object(details) = &mut details {
-            details.insert("packet".into(), name.into());
-            details.insert("bytes".into(), bytes.into());
-        }
-        self.tell(client_id, event, &topics, details);
-    }
-
-    /// All packets of what is to be written to a client.
-    pub fn tell_output(&self, client_id: &str, version: Version, output: &[u8]) {
-        let limits = DecodeLimits {
-            max_packet_size: u32::MAX,
-        };
-        let mut at = 0;
-        while let Ok(Some((packet, len))) = codec::decode_from_server(&output[at..], version, &limits) {
-            self.tell_packet(client_id, "out", &packet, len);
-            at += len;
+            trace.put(&line);
         }
     }
 
@@ -132,22 +120,26 @@ impl Tracer {
     }
 }
 
-impl Trace {
+impl TraceFilter {
+    fn has_client(&self, client_id: &str) -> bool {
+        self.client_id.as_deref().is_none_or(|wanted| wanted == client_id)
+    }
+
     fn wants(&self, client_id: &str, topics: &[&str]) -> bool {
-        let of_client = self
-            .filter
-            .client_id
-            .as_deref()
-            .is_none_or(|wanted| wanted == client_id);
         let matches = |filter: &TopicFilter| {
             let mut topics = topics.iter();
             topics.any(|topic| filter.as_str() == *topic || filter.matches(topic))
         };
-        of_client && self.filter.topic.as_ref().is_none_or(matches)
+        self.has_client(client_id) && self.topic.as_ref().is_none_or(matches)
     }
+}
 
-    fn put(&self, line: String) {
-        if self.lines.try_send(line).is_err() {
+impl Trace {
+    fn put(&self, line: &str) {
+        let has_room = self.bytes.load(Ordering::Relaxed) + line.len() <= MOST_BYTES;
+        if has_room && self.lines.try_send(line.to_owned()).is_ok() {
+            self.bytes.fetch_add(line.len(), Ordering::Relaxed);
+        } else {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -156,7 +148,9 @@ impl Trace {
 impl Tracing {
     /// The next line.
     pub async fn next(&mut self) -> Option<String> {
-        self.lines.recv().await
+        let line = self.lines.recv().await?;
+        self.trace.bytes.fetch_sub(line.len(), Ordering::Relaxed);
+        Some(line)
     }
 
     /// How many lines were lost since this was asked last, because they were not taken fast enough.
@@ -173,72 +167,93 @@ impl Drop for Tracing {
     }
 }
 
-/// The name of a packet, the topics or filters in it, and what else a person wants to know of it.
-fn describe<'a>(packet: &'a Packet<'_>) -> (&'static str, Vec<&'a str>, Value) {
-    let ack = |name, ack: &codec::Ack| {
-        let details = json!({"packet_id": ack.packet_id.get(), "reason": ack.reason.text()});
-        (name, Vec::new(), details)
-    };
-    let acks = |name, suback: &codec::SubAck| {
-        let reasons: Vec<&str> = suback
-            .reasons
-            .iter()
-            .take(MOST_NAMED)
-            .map(|reason| reason.text())
-            .collect();
-        let details = json!({"packet_id": suback.packet_id.get(), "reasons": reasons, "why": suback.reason_string});
-        (name, Vec::new(), details)
-    };
-    match packet {
-        Packet::Publish(publish) => {
-            let details = json!({
-                "topic": beginning(publish.topic), "qos": publish.qos.bits(), "retain": publish.retain, "dup": publish.dup,
-                "packet_id": publish.packet_id.map(|id| id.get()), "topic_alias": publish.topic_alias,
-                "payload_bytes": publish.payload.len(),
-            });
-            ("PUBLISH", vec![publish.topic], details)
-        }
-        Packet::Subscribe(subscribe) => {
-            let filters: Vec<&str> = subscribe.filters.iter().map(|filter| filter.filter.as_str()).collect();
-            let shown: Vec<&str> = filters
-                .iter()
-                .take(MOST_NAMED)
-                .map(|filter| beginning(filter))
-                .collect();
-            let details = json!({"packet_id": subscribe.packet_id.get(), "filters": shown});
-            ("SUBSCRIBE", filters, details)
-        }
-        Packet::Unsubscribe(unsubscribe) => {
-            let filters: Vec<&str> = unsubscribe.filters.iter().map(String::as_str).collect();
-            let shown: Vec<&str> = filters
-                .iter()
-                .take(MOST_NAMED)
-                .map(|filter| beginning(filter))
-                .collect();
-            let details = json!({"packet_id": unsubscribe.packet_id.get(), "filters": shown});
-            ("UNSUBSCRIBE", filters, details)
-        }
-        Packet::PubAck(packet) => ack("PUBACK", packet),
-        Packet::PubRec(packet) => ack("PUBREC", packet),
-        Packet::PubRel(packet) => ack("PUBREL", packet),
-        Packet::PubComp(packet) => ack("PUBCOMP", packet),
-        Packet::SubAck(packet) => acks("SUBACK", packet),
-        Packet::UnsubAck(packet) => acks("UNSUBACK", packet),
-        Packet::Disconnect(said) => {
-            let details = json!({"reason": said.reason.text(), "why": said.reason_string});
-            ("DISCONNECT", Vec::new(), details)
-        }
-        Packet::ConnAck(said) => ("CONNACK", Vec::new(), json!({"reason": said.reason.text()})),
-        Packet::Connect(_) => ("CONNECT", Vec::new(), json!({})),
-        Packet::PingReq => ("PINGREQ", Vec::new(), json!({})),
-        Packet::PingResp => ("PINGRESP", Vec::new(), json!({})),
-        Packet::Auth(said) => ("AUTH", Vec::new(), json!({"reason": said.reason.text()})),
-    }
-}
-
 /// Traces at a time.
-const MOST_TRACES: usize = 4;
+pub const MOST_TRACES: usize = 4;
 /// Lines that wait for whoever asked for them.
 const MOST_QUEUED: usize = 4_096;
-/// Filters or reasons of one packet that are told.
-const MOST_NAMED: usize = 8;
+/// Bytes of them.
+const MOST_BYTES: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn filter(client_id: Option<&str>, topic: Option<&str>) -> TraceFilter {
+        TraceFilter {
+            client_id: client_id.map(str::to_owned),
+            topic: topic.map(|topic| TopicFilter::parse(topic).expect("a filter")),
+        }
+    }
+
+    #[test]
+    fn nobody_is_asked_for_details_that_no_trace_wants() {
+        let tracer = Tracer::new(Clock::default());
+        let never = || panic!("nobody wants it");
+        tracer.tell("a", "in", &["x"], never);
+        let _of_b = tracer.begin(filter(Some("b"), None)).expect("the first");
+        let _of_s = tracer.begin(filter(None, Some("s/#"))).expect("the second");
+        tracer.tell("a", "in", &["x"], never);
+        tracer.tell("a", "in", &[], never);
+    }
+
+    #[tokio::test]
+    async fn a_trace_tells_its_client_and_its_topics_or_its_very_filter() {
+        let tracer = Tracer::new(Clock::default());
+        let mut tracing = tracer.begin(filter(Some("a"), Some("s/+"))).expect("the first");
+        for (client_id, topic) in [("a", "s/1"), ("b", "s/2"), ("a", "s/3/x"), ("a", "s/+")] {
+            tracer.tell(
+                client_id,
+                "in",
+                &["other", topic],
+                || json!({"topic": topic, "packet_id": null}),
+            );
+        }
+        for topic in ["s/1", "s/+"] {
+            let line = tracing.next().await.expect("told");
+            let event: Value = serde_json::from_str(&line).expect("JSON");
+            assert_eq!(event["topic"], topic);
+            assert!(line.ends_with('\n') && event.get("packet_id").is_none(), "{line}");
+        }
+        assert_eq!(tracing.take_lost(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_taken_in_time_is_lost_and_counted_and_then_it_goes_on() {
+        let tracer = Tracer::new(Clock::default());
+        let mut tracing = tracer.begin(TraceFilter::default()).expect("the first");
+        for _ in 0..MOST_QUEUED + 3 {
+            tracer.tell("a", "in", &[], || json!({}));
+        }
+        assert_eq!((tracing.take_lost(), tracing.take_lost()), (3, 0));
+        assert!(tracing.next().await.is_some());
+        tracer.tell("a", "in", &[], || json!({}));
+        assert_eq!(tracing.take_lost(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_waits_has_a_bound_in_bytes_too() {
+        let tracer = Tracer::new(Clock::default());
+        let mut tracing = tracer.begin(TraceFilter::default()).expect("the first");
+        let tell = |bytes: usize| tracer.tell("a", "in", &[], || json!({"why": "x".repeat(bytes)}));
+        tell(MOST_BYTES / 2);
+        tell(MOST_BYTES / 2);
+        assert_eq!(tracing.take_lost(), 1);
+        assert!(tracing.next().await.is_some());
+        tell(MOST_BYTES / 2);
+        assert_eq!(tracing.take_lost(), 0);
+    }
+
+    #[test]
+    fn there_are_so_many_traces_and_one_that_ends_makes_room() {
+        let tracer = Tracer::new(Clock::default());
+        let begin = || tracer.begin(filter(Some("a"), None));
+        let mut tracings: Vec<_> = (0..MOST_TRACES).map(|_| begin().expect("room")).collect();
+        assert!(begin().is_none() && tracer.concerns("a") && !tracer.concerns("b"));
+        tracings.pop();
+        tracings.push(begin().expect("room again"));
+        tracings.clear();
+        assert!(!tracer.is_on() && !tracer.concerns("a"));
+    }
+}

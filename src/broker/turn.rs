@@ -37,6 +37,14 @@ thread_local! {
 }
 
 impl Turn {
+    /// One that is traced, or not.
+    pub fn new(traced: bool) -> Self {
+        Self {
+            traced,
+            ..Self::default()
+        }
+    }
+
     /// Leaves an item for a session.
     pub fn push(&mut self, outbox: &Arc<Outbox>, item: Item) {
         let gathered = self.gathered.take();

@@ -243,6 +243,9 @@ async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
         refusal.reason,
         &refusal.what,
     );
+    let name = known.who.client.as_deref().unwrap_or_default();
+    let said = refusal.answer.as_ref().map(|(connack, _)| connack.reason);
+    broker.tell_refused_connect(name, arrival.peer, said, &refusal.what);
     let Some((connack, version)) = refusal.answer else {
         return;
     };

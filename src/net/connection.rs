@@ -7,7 +7,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Buf;
-use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
@@ -161,16 +160,6 @@ enum End {
     Fault(Fault),
 }
 
-impl std::fmt::Display for End {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Client(_) => f.write_str("the client has said goodbye"),
-            Self::Lost => f.write_str("the connection was lost"),
-            Self::Fault(fault) => fault.fmt(f),
-        }
-    }
-}
-
 /// A connection whose client was let in.
 struct Running<S> {
     wire: Wire<S>,
@@ -199,15 +188,12 @@ enum Phase {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
-    fn new(wire: Wire<S>, broker: Arc<Broker>, admitted: Admitted, counted: Counted) -> Self {
-        let client = &admitted.client;
+    fn new(wire: Wire<S>, broker: Arc<Broker>, mut admitted: Admitted, counted: Counted) -> Self {
+        let client = &mut admitted.client;
         let validity = Validity::new(client.valid_until(), broker.clock());
         let throttle = Throttle::new(&broker.config().limits, Instant::now());
         life_event!(client, version = ?client.version(), "connected");
-        if broker.tracer().is_on() {
-            let details = json!({ "address": client.peer().map(|peer| peer.to_string()) });
-            broker.tracer().tell(client.client_id(), "connected", &[], details);
-        }
+        broker.tell_connected(client);
         Self {
             wire,
             held: Held {
@@ -301,14 +287,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
 
     /// Tells a client of MQTT 5 why its connection ends, after what was written for it already.
     async fn end(mut self, end: End) {
-        let Some(client) = &mut self.held.client else { return };
-        if self.held.broker.tracer().is_on() {
-            let details = json!({ "reason": end.to_string() });
-            self.held.broker.tracer().tell(client.client_id(), "disconnected", &[], details);
-        }
+        let Held {
+            broker,
+            client: Some(client),
+            ..
+        } = &mut self.held
+        else {
+            return;
+        };
         let fault = match end {
             End::Client(said) => {
                 life_event!(client, "disconnected");
+                broker.tell_disconnected(client, &"the client said goodbye");
                 self.held.said = Some(said);
                 let Self { mut wire, held, .. } = self;
                 // The client's identifier does not wait for the end of its transport.
@@ -317,16 +307,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
             }
             End::Lost => {
                 life_event!(client, "connection lost");
+                broker.tell_disconnected(client, &"the connection was lost");
                 return;
             }
             End::Fault(fault) => fault,
         };
         life_event!(client, reason = fault.to_string(), "connection ended");
+        let written = client.output().len();
         if client.version() == Version::V5 {
             let mut disconnect = Disconnect::new(fault.reason);
             disconnect.reason_string = Some(fault.what.to_string());
             client.write(Packet::Disconnect(disconnect));
         }
+        broker.tell_output(client, written);
+        broker.tell_disconnected(client, &fault);
         let out = std::mem::take(client.output());
         self.wire.write_last(&out).await;
     }
@@ -352,8 +346,24 @@ fn turn<S: AsyncRead + AsyncWrite + Unpin>(
     if client.output().is_empty() {
         spare::borrow(client.output());
     }
-    client.set_traced(broker.tracer().is_on());
+    let traced = broker.tracer().concerns(client.client_id());
+    client.set_traced(traced);
     let written = client.output().len();
+    let turned = work(wire, broker, client, keep_alive, throttle);
+    // Who said goodbye is sent nothing any more.
+    if client.is_traced() && !matches!(turned, Err(End::Client(_))) {
+        broker.tell_output(client, written);
+    }
+    turned
+}
+
+fn work<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    broker: &Broker,
+    client: &mut Client,
+    keep_alive: &mut KeepAlive,
+    throttle: Option<&mut Throttle>,
+) -> Result<Turned, End> {
     let Handled {
         is_held_back,
         pause,
@@ -366,21 +376,11 @@ fn turn<S: AsyncRead + AsyncWrite + Unpin>(
     }
     let pumped = broker.pump(client, now).map_err(End::Fault)?;
     broker.end_turn(client);
-    if client.is_traced() {
-        tell_output(broker, client, written);
-    }
     Ok(Turned {
         pumped,
         is_held_back,
         pause,
     })
-}
-
-/// Tells traces what the turn has added to the output.
-fn tell_output(broker: &Broker, client: &mut Client, written: usize) {
-    let (name, version) = (client.client_id().to_owned(), client.version());
-    let output = client.output().get(written..).unwrap_or_default();
-    broker.tracer().tell_output(&name, version, output);
 }
 
 /// What became of the input.
@@ -429,7 +429,7 @@ fn handle_input<S: AsyncRead + AsyncWrite + Unpin>(
             throttle.take(len);
         }
         if client.is_traced() {
-            broker.tracer().tell_packet(client.client_id(), "in", &packet, len);
+            broker.tell_input(client, &packet, len);
         }
         let next = broker.handle_packet(client, packet, bytes, now).map_err(End::Fault)?;
         if let Next::End(said) = next {

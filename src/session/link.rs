@@ -98,6 +98,17 @@ impl Link {
         Ok(topic)
     }
 
+    /// The topic that the client gave an alias.
+    pub fn incoming_alias(&self, alias: u16) -> Option<&str> {
+        self.aliases.as_ref()?.incoming.get(&alias).map(|topic| &**topic)
+    }
+
+    /// The topic that the client was given an alias for. Looks at them all.
+    pub fn outgoing_alias(&self, alias: u16) -> Option<&str> {
+        let mut outgoing = self.aliases.as_ref()?.outgoing.iter();
+        outgoing.find(|(_, known)| **known == alias).map(|(topic, _)| &**topic)
+    }
+
     /// How `topic` goes out: its alias if it has one, a new alias while there are free ones.
     ///
     /// Call `remember_alias` once the packet that introduces an alias is really on its way.

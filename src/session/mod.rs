@@ -74,6 +74,16 @@ impl Session {
         self.link.options.version
     }
 
+    /// The topic behind an alias in a PUBLISH of the client.
+    pub fn incoming_alias(&self, alias: u16) -> Option<&str> {
+        self.link.incoming_alias(alias)
+    }
+
+    /// The topic behind an alias in a PUBLISH to the client.
+    pub fn outgoing_alias(&self, alias: u16) -> Option<&str> {
+        self.link.outgoing_alias(alias)
+    }
+
     /// What the connection agreed on.
     pub fn options(&self) -> &LinkOptions {
         &self.link.options

@@ -129,7 +129,7 @@ impl Broker {
         }
         let holds = routed.route().holds(message.qos(), routed.passes());
         let publish = self.keeping(message, rule, holds);
-        let mut turn = Turn::default();
+        let mut turn = Turn::new(self.tracer.is_on());
         let submitted = if publish.writes() {
             let (promise, kept) = Promise::new();
             turn.submit(Command::Publish(publish), LogTag::Published(promise));
