@@ -124,7 +124,7 @@ impl Broker {
         let rights = self.access.rights(&client.outbox)?;
         let rule = rights.decide(Action::Publish, topic).rule?;
         let path = rights.acl().path().display();
-        Some(format!("{path}:{}: {}", rule.line, beginning(&rule.text())))
+        Some(format!("{path}:{}: {}", rule.line, beginning(rule.text())))
     }
 }
 
@@ -183,21 +183,40 @@ fn details(packet: &Packet<'_>, topics: &[&str]) -> Value {
             "user_properties": properties(&unsubscribe.user_properties),
         }),
         Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubRel(ack) | Packet::PubComp(ack) => json!({
-            "packet_id": ack.packet_id.get(), "reason": ack.reason.text(),
+            "packet_id": ack.packet_id.get(), "reason": reason(ack.reason, "success"),
             "why": ack.reason_string.as_deref().map(beginning),
         }),
-        Packet::SubAck(suback) | Packet::UnsubAck(suback) => json!({
-            "packet_id": suback.packet_id.get(),
-            "reasons": suback.reasons.iter().take(MOST_NAMED).map(|reason| reason.text()).collect::<Vec<_>>(),
-            "why": suback.reason_string.as_deref().map(beginning),
-            "user_properties": properties(&suback.user_properties),
-        }),
+        Packet::SubAck(ack) => reasons(ack, "granted QoS 0"),
+        Packet::UnsubAck(ack) => reasons(ack, "success"),
         Packet::Disconnect(said) => json!({
-            "reason": said.reason.text(), "why": said.reason_string.as_deref().map(beginning),
+            "reason": reason(said.reason, "normal disconnection"), "why": said.reason_string.as_deref().map(beginning),
         }),
-        Packet::ConnAck(said) => json!({ "reason": said.reason.text(), "session_present": said.session_present }),
-        Packet::Auth(said) => json!({ "reason": said.reason.text() }),
+        Packet::ConnAck(said) => {
+            json!({ "reason": reason(said.reason, "success"), "session_present": said.session_present })
+        }
+        Packet::Auth(said) => json!({ "reason": reason(said.reason, "success") }),
         Packet::Connect(_) | Packet::PingReq | Packet::PingResp => json!({}),
+    }
+}
+
+fn reasons(ack: &codec::SubAck, zero: &'static str) -> Value {
+    let reasons: Vec<_> = ack
+        .reasons
+        .iter()
+        .take(MOST_NAMED)
+        .map(|code| reason(*code, zero))
+        .collect();
+    json!({
+        "packet_id": ack.packet_id.get(), "reasons": reasons, "why": ack.reason_string.as_deref().map(beginning),
+        "user_properties": properties(&ack.user_properties),
+    })
+}
+
+/// A reason in words; `zero` is what the code 0 says in this packet.
+fn reason(code: ReasonCode, zero: &'static str) -> &'static str {
+    match code {
+        ReasonCode::Success => zero,
+        other => other.text(),
     }
 }
 

@@ -152,6 +152,8 @@ def test_a_life_of_a_client_is_told_from_connack_to_disconnect(served, connect, 
     ]
     assert events[0]["listener"] and events[1]["session_present"] is False
     assert events[2]["filters"] == ["a/#", "b"] and events[2]["qos"] == [1, 1] and len(events[3]["reasons"]) == 2
+    said = [events[number]["reason"] for number in (1, 6)]
+    assert said == ["success", "normal disconnection"]
 
 
 def test_the_last_disconnect_is_told_with_its_reason(served, connect, follow):

@@ -98,8 +98,8 @@ fn shown(value: &Value) -> Option<String> {
     }
 }
 
-/// What stands before the rest, without its name.
-const TOLD: [&str; 6] = ["at", "client_id", "event", "packet", "topic", "filters"];
+/// What stands before the rest without its name, and what is for programs.
+const TOLD: [&str; 7] = ["at", "client_id", "event", "packet", "topic", "filters", "bytes"];
 /// Where it stands in a time of RFC 3339, to the millisecond.
 const TIME_OF_DAY: std::ops::Range<usize> = 11..23;
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -115,7 +115,7 @@ mod tests {
     fn an_event_is_a_line_without_what_is_not_so() {
         let event = json!({
             "at": "2026-11-25T23:12:01.123456789Z", "client_id": "writer", "event": "in", "packet": "PUBLISH",
-            "topic": "s/a", "qos": 1, "dup": false, "retain": true, "packet_id": 7,
+            "topic": "s/a", "bytes": 9, "qos": 1, "dup": false, "retain": true, "packet_id": 7,
         });
         assert_eq!(
             told(&event),
