@@ -229,7 +229,7 @@ fn session_that_expires_leaves_the_group() {
     member(&broker, short).disconnect();
     away(&broker, "long");
     publish(&broker, 1..=3);
-    broker.await_metric("rewindmq_sessions", |sessions| sessions == 1.0);
+    broker.await_metric("rewindmq_sessions{state=\"absent\"}", |sessions| sessions == 1.0);
     assert_eq!(broker.metric("rewindmq_cursors"), 1.0);
     let mut long = broker.connect(lasting("long"));
     assert_eq!(long.take_texts(3), texts(1..=3));

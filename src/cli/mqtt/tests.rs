@@ -36,7 +36,7 @@ fn a_payload_comes_from_one_place() {
         ("t", "required"),
         ("t -m a -f b", "cannot be used"),
         ("t -m a --stdin", "cannot be used"),
-        ("t -m a --lines", "required"),
+        ("t -m a --lines", "cannot be used"),
         ("t --stdin --repeat 2", "cannot be used"),
         ("a/+ -m x", "wildcard"),
         ("t -m x --qos 3", "0..=2"),
