@@ -170,7 +170,11 @@ impl<'a> Seen<'a> {
                 }
                 self.descend_below(asked, depth + 1, alive);
             }
-            Some(None) => self.decide(first_at_end(&alive)),
+            Some(None) => {
+                if may_end {
+                    self.decide(first_at_end(&alive));
+                }
+            }
             Some(Some("#")) => {
                 if may_end {
                     self.decide(first_at_end(&alive));
