@@ -130,7 +130,8 @@ mod tests {
         let seen = Seen::default();
         let says = RefCell::new(Err("not accepting".to_owned()));
         fed(async || says.borrow().clone(), &seen, async {
-            sleep(EVERY * 10).await;
+            // Between two intervals: what comes first at one of them is open.
+            sleep(EVERY * 10 + EVERY / 2).await;
             assert_eq!(seen.counts(), (0, 1));
             *says.borrow_mut() = Ok(());
             sleep(EVERY).await;
