@@ -68,10 +68,8 @@ fn told(event: &Value) -> String {
     }
     let at = text("at");
     let time = at.get(TIME_OF_DAY).unwrap_or(&at);
-    let client_id = match text("client_id") {
-        unknown if unknown.is_empty() => "-".to_owned(),
-        client_id => client_id,
-    };
+    let client_id = Some(&event["client_id"]).filter(|client_id| **client_id != "");
+    let client_id = client_id.and_then(shown).unwrap_or_else(|| "-".to_owned());
     let mut line = format!("{time} {client_id} {}", text("event"));
     for name in ["packet", "topic", "filters"] {
         if let Some(value) = shown(&event[name]) {
@@ -130,6 +128,14 @@ mod tests {
             "why": "no\nsuch user", "filters": ["a/\u{7}", "b"],
         });
         assert!(!told(&event).contains(char::is_control), "{}", told(&event));
+    }
+
+    #[test]
+    fn a_name_cannot_look_like_another_event() {
+        let event = json!({"at": "", "client_id": "a in PUBLISH b", "event": "connected"});
+        assert_eq!(told(&event), " \"a in PUBLISH b\" connected");
+        let unknown = json!({"at": "", "client_id": "", "event": "refused"});
+        assert_eq!(told(&unknown), " - refused");
     }
 
     #[test]
