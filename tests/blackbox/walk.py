@@ -21,6 +21,8 @@ from running import Running
 
 DEADLINE = 30.0
 PORTS = ["1883", "8883", "8083", "9883"]
+# Ports that one worker of pytest chooses from, and how many have such a share.
+SHARE, SHARES = 1_000, 20
 FOLDERS = ["/etc/rewindmq", "/var/lib/rewindmq", "/backups"]
 NODE_MODULES = ROOT / ".venv/node/node_modules"
 # How blocks are run. What is Rust was built before (see pages.RUST).
@@ -194,10 +196,13 @@ class Walk:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody uses, below those that the system gives to whoever asks for any."""
+    """Ports that nobody uses, below those that the system gives to whoever asks for any; tests beside this one have others."""
+    first = 10_000 + SHARE * (int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "0"))) % SHARES)
     found: list[int] = []
     while len(found) < count:
-        port = random.randrange(10_000, 30_000)
+        port = random.randrange(first, first + SHARE)
+        if port in found:
+            continue
         with socket.socket() as one:
             try:
                 one.bind(("0.0.0.0", port))
