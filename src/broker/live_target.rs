@@ -6,7 +6,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::outbox::Outbox;
-use super::select::{Passes, SelectorIndex};
+use super::select::{ANY, Passes, SelectorIndex};
 use super::subscription::{SubscriptionOptions, merged};
 use crate::router::SubscriberId;
 use crate::session::{Delivery, SubscriptionIds};
@@ -61,6 +61,14 @@ impl LiveTarget {
             no_local: options.no_local,
             is_mixed: false,
             kind: 0,
+        }
+    }
+
+    /// The options, if it is one subscription and takes all messages.
+    pub fn only_options(&self) -> Option<SubscriptionOptions> {
+        match &self.subscriptions[..] {
+            [only] if only.selector == ANY => Some(only.options),
+            _ => None,
         }
     }
 

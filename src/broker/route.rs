@@ -17,7 +17,7 @@ use super::turn::Turn;
 use crate::cursor::Candidate;
 use crate::log::{ChannelKind, Stored};
 use crate::metrics::Metrics;
-use crate::router::{Admission, Prepared, RouteCache, ShareGroup, SubscriberId, hash_topic};
+use crate::router::{Admission, Likeness, Prepared, RouteCache, ShareGroup, SubscriberId, hash_topic};
 use crate::selector::{Selector, SelectorSet, SetBuilder};
 use crate::session::{Delivery, Source, SubscriptionKey};
 use crate::types::{HasEmpty, Message, QoS, Rare};
@@ -280,6 +280,16 @@ impl Prepared<Target> for Route {
             (self.selects, self.may_hold) = (true, self.holds || may_hold);
         }
         self.live.len() + self.others.shares.len() + self.others.replays.len() + self.others.groups.len() + selectors
+    }
+
+    fn likeness(&self) -> Option<Likeness> {
+        let [only] = &self.live[..] else { return None };
+        let options = only.only_options()?;
+        let is_plain = !self.selects && !self.asks && !self.full && !self.absent && self.others.is_unused();
+        is_plain.then(|| Likeness {
+            subscriber: only.outbox.subscriber,
+            how: options.number() << 2 | u64::from(self.holds) << 1 | u64::from(self.may_hold),
+        })
     }
 }
 

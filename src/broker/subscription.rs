@@ -61,6 +61,12 @@ impl Subscription {
 }
 
 impl SubscriptionOptions {
+    /// A number that no other options have.
+    pub(super) fn number(self) -> u64 {
+        let flags = self.qos as u64 | u64::from(self.no_local) << 2 | u64::from(self.retain_as_published) << 3;
+        flags | u64::from(self.id.map_or(0, NonZeroU32::get)) << 4
+    }
+
     /// The delivery of a message for this subscription alone.
     pub fn delivery(&self, message: &Arc<Message>, source: Source) -> Delivery {
         Delivery {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ahash::AHashMap;
 use smallvec::SmallVec;
 
-use super::Router;
+use super::{Router, SubscriberId};
 
 /// Whether messages of a topic go to a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,19 @@ pub trait Prepared<T>: Default {
     fn add(&mut self, target: &T, admission: Admission);
     /// All have been taken in. Returns how many are kept.
     fn finish(&mut self) -> usize;
+    /// What makes it equal to the targets of other topics, if many topics may have the same: they share them then.
+    fn likeness(&self) -> Option<Likeness> {
+        None
+    }
+}
+
+/// Targets that have the same are the same: those of a topic that one subscriber alone gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Likeness {
+    /// The subscriber.
+    pub subscriber: SubscriberId,
+    /// How it gets them.
+    pub how: u64,
 }
 
 /// Topic -> targets in the form `C` that the caller prepares; forgets everything when a subscription changes.
@@ -34,6 +47,8 @@ pub struct RouteCache<C> {
     by_number: Vec<Option<Arc<C>>>,
     /// What all topics share that nobody wants.
     empty: Option<Arc<C>>,
+    /// What topics share that one subscriber gets: messages of many topics find it in the processor's cache.
+    alike: AHashMap<Likeness, Arc<C>>,
     weight: usize,
 }
 
@@ -44,6 +59,7 @@ impl<C> Default for RouteCache<C> {
             by_topic: AHashMap::new(),
             by_number: Vec::new(),
             empty: None,
+            alike: AHashMap::new(),
             weight: 0,
         }
     }
@@ -98,6 +114,7 @@ impl<C> RouteCache<C> {
     pub fn clear(&mut self) {
         self.by_topic.clear();
         self.by_number.clear();
+        self.alike.clear();
         self.weight = 0;
     }
 
@@ -134,7 +151,10 @@ impl<C> RouteCache<C> {
         if nobody {
             return self.empty.get_or_insert_with(|| Arc::new(route)).clone();
         }
-        Arc::new(route)
+        match route.likeness() {
+            Some(likeness) => self.alike.entry(likeness).or_insert_with(|| Arc::new(route)).clone(),
+            None => Arc::new(route),
+        }
     }
 }
 

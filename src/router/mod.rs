@@ -9,7 +9,7 @@ mod tests;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
-pub use cache::{Admission, Prepared, RouteCache};
+pub use cache::{Admission, Likeness, Prepared, RouteCache};
 pub use retained::{Retained, RetainedLimits};
 pub use share::{ShareGroup, hash_topic};
 

@@ -32,6 +32,11 @@ impl<T: HasEmpty> DerefMut for Rare<T> {
 }
 
 impl<T> Rare<T> {
+    /// Whether it was never used.
+    pub fn is_unused(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// The value, if it was ever used: nothing is made.
     #[inline]
     pub fn used(&mut self) -> Option<&mut T> {

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::broker::testing::{options, outbox};
+use crate::router::Router;
+use crate::topic::TopicFilter;
 use crate::types::Position;
 
 fn away(subscriber: u64, durable: bool) -> Arc<Outbox> {
@@ -184,4 +186,27 @@ fn live_group_that_ended_leaves_what_the_log_has_to_its_cursor() {
     assert_eq!(group.end(), Position(7));
     assert!(group.choose_kept(Position(8), 0, 0, |_| true).is_none());
     assert!(group.choose(0, 0, |_| true).is_some(), "what no log has");
+}
+
+#[test]
+fn topics_that_one_plain_subscriber_gets_share_their_route() {
+    let router: Router<Target> = Router::default();
+    let mut cache: RouteCache<Route> = RouteCache::default();
+    let (one, other) = (outbox(1, true), outbox(2, true));
+    for (text, outbox, qos) in [
+        ("a", &one, QoS::AtLeastOnce),
+        ("b", &one, QoS::AtLeastOnce),
+        ("c", &one, QoS::AtMostOnce),
+        ("d", &other, QoS::AtLeastOnce),
+        ("e", &one, QoS::AtLeastOnce),
+        ("e", &other, QoS::AtLeastOnce),
+    ] {
+        let filter = TopicFilter::parse(text).expect("a filter");
+        router.insert(&filter, outbox.subscriber, live(outbox, qos));
+    }
+    let [a, b, c, d, e] = ["a", "b", "c", "d", "e"].map(|topic| cache.route(&router, topic, |_, _| Admission::Yes));
+    assert!(Arc::ptr_eq(&a, &b));
+    for (other, subscribers) in [(&c, 1), (&d, 1), (&e, 2)] {
+        assert!(!Arc::ptr_eq(&a, other) && other.live.len() == subscribers);
+    }
 }
