@@ -17,14 +17,13 @@ use super::answer::{Answer, Json, Problem};
 use super::api::{MessageView, body_of, qos_of};
 use super::query::{JsonBody, PathPart, Query, read_filter};
 use super::site::Site;
-use crate::broker::manage::rfc3339;
 use crate::broker::{Arrival, Broker, Cause, Client, Pumped};
 use crate::codec::{
     Ack, Connect, DecodeLimits, Disconnect, MAX_PACKET_SIZE, Packet, Publish, RetainHandling, SubAck, Subscribe,
     SubscribeFilter, decode_from_server,
 };
 use crate::session::Fault;
-use crate::types::{PacketId, ReasonCode, Timestamp, Version};
+use crate::types::{PacketId, ReasonCode, Timestamp, Version, rfc3339};
 
 /// What is asked for.
 #[derive(Deserialize)]

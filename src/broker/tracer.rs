@@ -7,9 +7,8 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::drops::beginning;
-use super::manage::rfc3339;
 use crate::topic::TopicFilter;
-use crate::types::Clock;
+use crate::types::{Clock, rfc3339};
 
 /// All traces.
 #[derive(Debug)]

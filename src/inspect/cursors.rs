@@ -1,10 +1,10 @@
 //! Cursors: whose they are and how far behind.
 
 use super::first::First;
-use super::report::{CursorReport, Cursors, show_time};
+use super::report::{CursorReport, Cursors};
 use super::rows::Walk;
 use crate::store::{CursorOwner, CursorRecord, StoreError, Table, Visit, number};
-use crate::types::{CursorId, Position};
+use crate::types::{CursorId, Position, rfc3339};
 
 /// Looks at every cursor.
 pub(super) fn look(walk: &mut Walk<'_>, last: Position) -> Result<Cursors, StoreError> {
@@ -35,6 +35,6 @@ fn report(record: CursorRecord, last: Position) -> CursorReport {
         floor: record.floor.0,
         acked_above: record.acked.len(),
         lag: last.0.saturating_sub(record.floor.0),
-        used: show_time(record.used),
+        used: rfc3339(record.used),
     }
 }

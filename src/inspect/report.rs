@@ -1,11 +1,8 @@
 //! What is told about a data folder: one value, which becomes text or JSON.
 
 use serde::Serialize;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::store::TableSize;
-use crate::types::Timestamp;
 
 /// A data folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -200,11 +197,4 @@ impl From<TableSize> for TableReport {
             bytes: size.bytes,
         }
     }
-}
-
-/// A time as people read it.
-pub(super) fn show_time(time: Timestamp) -> String {
-    let known = OffsetDateTime::from_unix_timestamp_nanos(i128::from(time.0));
-    let shown = known.ok().and_then(|time| time.format(&Rfc3339).ok());
-    shown.unwrap_or_else(|| format!("{} ns", time.0))
 }

@@ -1,13 +1,13 @@
 //! Durable sessions with what belongs to them, retained messages, wills.
 
 use super::first::First;
-use super::report::{Retained, RetainedReport, SessionReport, Sessions, WillReport, Wills, show_time};
+use super::report::{Retained, RetainedReport, SessionReport, Sessions, WillReport, Wills};
 use super::rows::Walk;
 use crate::store::{
     PlaceRecord, SessionRecord, Snapshot, StoreError, SubscriptionRecord, Table, Visit, WillRecord, decode_retained,
     session_key,
 };
-use crate::types::Position;
+use crate::types::{Position, rfc3339};
 
 /// Looks at every session, and closely at those that are furthest behind.
 pub(super) fn look(walk: &mut Walk<'_>, last: Position) -> Result<Sessions, StoreError> {
@@ -44,7 +44,7 @@ pub(super) fn retained(walk: &mut Walk<'_>) -> Result<Retained, StoreError> {
             RetainedReport {
                 topic: message.topic().to_owned(),
                 bytes,
-                received: show_time(message.received()),
+                received: rfc3339(message.received()),
             },
         );
         Ok(Visit::More)
@@ -85,8 +85,8 @@ fn report(record: &SessionRecord, place: Option<PlaceRecord>, last: Position) ->
     SessionReport {
         client: record.client_id.clone(),
         expiry_secs: Some(record.expiry_secs).filter(|secs| *secs != u32::MAX),
-        created: show_time(record.created),
-        absent_since: record.disconnected.map(show_time),
+        created: rfc3339(record.created),
+        absent_since: record.disconnected.map(rfc3339),
         subscriptions: 0,
         filters: Vec::new(),
         floor: floor.map(|floor| floor.0),

@@ -1,8 +1,11 @@
-//! The only place that asks the time.
+//! The only place that asks the time, and how a time is told.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// Nanoseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,5 +61,21 @@ impl Clock {
         if let Self::Manual(at) = self {
             at.fetch_add(nanos(by), Ordering::AcqRel);
         }
+    }
+}
+/// A time as RFC 3339, for people and programs.
+pub fn rfc3339(time: Timestamp) -> String {
+    let known = OffsetDateTime::from_unix_timestamp_nanos(i128::from(time.0));
+    let shown = known.ok().and_then(|time| time.format(&Rfc3339).ok());
+    shown.unwrap_or_else(|| format!("{} ns", time.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_to_the_nanosecond() {
+        assert_eq!(rfc3339(Timestamp(1_500_000_000)), "1970-01-01T00:00:01.5Z");
     }
 }

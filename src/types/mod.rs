@@ -9,7 +9,7 @@ mod reason;
 mod small_map;
 mod version;
 
-pub use clock::{Clock, Timestamp};
+pub use clock::{Clock, Timestamp, rfc3339};
 pub use id::{ChannelId, ClientId, CursorId, PacketId, Position, Sequence, SessionId};
 pub use message::{Message, MessageParts, remaining_expiry};
 pub use qos::QoS;

@@ -8,8 +8,9 @@ use super::Listing;
 use crate::admin::answer::{Answer, Json, Problem};
 use crate::admin::query::{JsonBody, Query};
 use crate::admin::site::Site;
-use crate::broker::manage::{Overview, rfc3339};
+use crate::broker::manage::Overview;
 use crate::config::{check_log_level, show_duration};
+use crate::types::rfc3339;
 
 #[derive(Serialize)]
 struct About {

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::{ManageError, rfc3339};
+use super::ManageError;
 use crate::broker::Broker;
 use crate::log::{ChannelStats, Command, LogError, Origin, StartAt, StartRule};
 use crate::topic::{TopicFilter, channel_name};
-use crate::types::{ChannelId, Sequence, Timestamp};
+use crate::types::{ChannelId, Sequence, Timestamp, rfc3339};
 
 /// What a channel holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -8,12 +8,12 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::subscriptions::SubscriptionView;
-use super::{ManageError, Page, rfc3339};
+use super::{ManageError, Page};
 use crate::broker::Broker;
 use crate::broker::client::Client;
 use crate::broker::outbox::{Item, Outbox, Reply};
 use crate::session::Fault;
-use crate::types::{ClientId, ReasonCode, Version};
+use crate::types::{ClientId, ReasonCode, Version, rfc3339};
 
 /// Which clients are wanted.
 #[derive(Clone, Debug, Default)]

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::ManageError;
 use super::channels::unreadable;
-use super::{ManageError, rfc3339};
 use crate::broker::Broker;
 use crate::broker::cursors::{CursorKey, Listed};
 use crate::log::{CursorOwner, LogError};
 use crate::topic::TopicFilter;
-use crate::types::CursorId;
+use crate::types::{CursorId, rfc3339};
 
 /// Which cursors are wanted.
 #[derive(Clone, Debug, Default)]
@@ -117,15 +117,10 @@ impl Broker {
         let Some(filter) = TopicFilter::parse(&found.record.filter).ok().filter(|_| counts) else {
             return Ok(None);
         };
-        let record = &found.record;
-        let most = effort.channels;
-        let Some(events) = self
-            .reader
-            .pending_within(&filter, Some(&found.origin), record.floor, most)
-        else {
+        let Some(events) = self.events_behind(found, &filter, effort) else {
             return Ok(None);
         };
-        let events = events.saturating_sub(record.acked.len() as u64);
+        let record = &found.record;
         if events == 0 {
             return Ok(Some(Lag { events, seconds: 0.0 }));
         }
@@ -150,6 +145,15 @@ impl Broker {
         }
         Ok(None)
     }
+
+    /// How many events a cursor has still to get; `None` if its filter matches more channels than are counted.
+    pub(super) fn events_behind(&self, found: &Listed, filter: &TopicFilter, effort: Effort) -> Option<u64> {
+        let record = &found.record;
+        let pending = self
+            .reader
+            .pending_within(filter, Some(&found.origin), record.floor, effort.channels)?;
+        Some(pending.saturating_sub(record.acked.len() as u64))
+    }
 }
 
 impl CursorFilter {
@@ -171,7 +175,7 @@ pub(super) fn owner(owner: &CursorOwner) -> (&'static str, &str) {
 /// How much may be read for one lag.
 #[derive(Clone, Copy)]
 pub(super) struct Effort {
-    pub channels: usize,
+    channels: usize,
     batches: usize,
 }
 

@@ -6,12 +6,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::cursors::{CAREFUL, CHEAP, Lag, owner};
-use super::rfc3339;
 use crate::broker::Broker;
 use crate::broker::cursors::{CursorKey, Listed};
 use crate::log::CursorOwner;
 use crate::metrics::CursorKind;
-use crate::types::CursorId;
+use crate::types::{CursorId, rfc3339};
 
 /// How far all cursors were behind when they were looked at last.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

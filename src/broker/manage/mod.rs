@@ -22,7 +22,6 @@ use super::promise::Promise;
 use super::turn::Turn;
 use super::{Broker, LogTag};
 use crate::log::Command;
-use crate::types::Timestamp;
 
 pub use channels::{ChannelDetails, ChannelSummary, Channels};
 pub use clients::{ClientDetails, ClientFilter, ClientSummary, Connection};
@@ -120,15 +119,6 @@ impl Broker {
     }
 }
 
-/// Seconds since 1970 as RFC 3339, for people.
-pub fn rfc3339(time: Timestamp) -> String {
-    let format = time::format_description::well_known::Rfc3339;
-    time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(time.0))
-        .ok()
-        .and_then(|time| time.format(&format).ok())
-        .unwrap_or_default()
-}
-
 /// Keeps of many the first few by their key, so that a page of a long table takes no copy of it.
 pub(super) struct Page<K: Ord, T> {
     most: usize,
@@ -185,10 +175,5 @@ mod tests {
         let mut page = Page::new(2);
         page.put(1, ());
         assert_eq!(page.finish(), (vec![(1, ())], false));
-    }
-
-    #[test]
-    fn times_are_told_to_the_nanosecond() {
-        assert_eq!(rfc3339(Timestamp(1_500_000_000)), "1970-01-01T00:00:01.5Z");
     }
 }

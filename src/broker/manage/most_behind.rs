@@ -40,12 +40,8 @@ impl Broker {
     fn estimate(&self, listed: &Listed) -> (u64, bool) {
         let record = &listed.record;
         let filter = TopicFilter::parse(&record.filter).ok();
-        let counted = filter.and_then(|filter| {
-            self.reader
-                .pending_within(&filter, Some(&listed.origin), record.floor, CHEAP.channels)
-        });
-        match counted {
-            Some(events) => (events.saturating_sub(record.acked.len() as u64), true),
+        match filter.and_then(|filter| self.events_behind(listed, &filter, CHEAP)) {
+            Some(events) => (events, true),
             None => (self.reader.watermark().0.saturating_sub(record.floor.0), false),
         }
     }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{ManageError, Page, rfc3339};
+use super::{ManageError, Page};
 use crate::broker::Broker;
 use crate::topic::TopicFilter;
-use crate::types::Message;
+use crate::types::{Message, rfc3339};
 
 /// A retained message without its payload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

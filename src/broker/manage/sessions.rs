@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::clients::{LOOKS, PATIENCE, kicked};
-use super::{ClientDetails, ManageError, rfc3339};
+use super::{ClientDetails, ManageError};
 use crate::broker::Broker;
 use crate::broker::turn::Turn;
-use crate::types::ClientId;
+use crate::types::{ClientId, rfc3339};
 
 /// A session that survives its connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

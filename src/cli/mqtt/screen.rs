@@ -5,9 +5,8 @@ use std::io::{IsTerminal, stdout};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::view::{View, hex, printable};
-use crate::broker::manage::rfc3339;
 use crate::codec::Publish;
-use crate::types::Timestamp;
+use crate::types::{Timestamp, rfc3339};
 
 /// What a line shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

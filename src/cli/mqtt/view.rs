@@ -6,9 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use crate::broker::manage::rfc3339;
 use crate::codec::{PropertyId, PropertyValue, Publish, properties};
-use crate::types::Timestamp;
+use crate::types::{Timestamp, rfc3339};
 
 /// A message with what the broker said of it.
 #[derive(Debug, Default, Serialize)]

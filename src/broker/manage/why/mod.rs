@@ -4,14 +4,14 @@ mod subscription;
 
 use serde::Serialize;
 
-use super::{ClientDetails, ManageError, rfc3339};
+use super::{ClientDetails, ManageError};
 use crate::broker::Broker;
 use crate::broker::drops::LastDrop;
 use crate::broker::outbox::Outbox;
 use crate::broker::rules::Keep;
 use crate::metrics::Label;
 use crate::topic::{check_topic_name, plain_matches};
-use crate::types::ClientId;
+use crate::types::{ClientId, rfc3339};
 
 /// Whether a message of a topic reaches a client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
